@@ -1,0 +1,466 @@
+//! The whole way once: a survey of tiles is indexed, streamed, tokenized, scored, grouped and documented.
+//!
+//! ```text
+//! cargo run --release -p radio-examples --example pipeline                          # a mock survey of 20,000 spectra
+//! cargo run --release -p radio-examples --example pipeline -- --tiles my/tiles      # your own tiles
+//! cargo run --release -p radio-examples --example pipeline -- --catalog my/hats     # positions only: groups
+//! ```
+//!
+//! Every step is a function of one screen, and calls the crate that the step is about.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+use std::error::Error;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use radio_datasheet::{Answers, Datasheet};
+use radio_fof::{Density, RedshiftFof, Survey, group_sizes};
+use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, Selection, SyncOptions};
+use radio_io::mock::Mock;
+use radio_io::{ReadOptions, Reader, Shuffle, SpectrumBatch};
+use radio_models::{
+    AnomalyScorer, PatchAutoencoder, PatchAutoencoderConfig, ScoreFile, Tokens, Trainer, TrainerOptions,
+};
+use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Pixels of a token.
+const PATCH: usize = 32;
+/// Spectra of a training step.
+const TRAINING_BATCH: usize = 64;
+/// Linking lengths across and along the line of sight (Robotham et al. 2011, table 1).
+const B0: f64 = 0.06;
+const R0: f64 = 18.0;
+
+/// Takes a spectroscopic survey the whole way: index, stream, tokenize, score, group, document.
+#[derive(Debug, Parser)]
+pub(crate) struct Options {
+    /// Folder of Parquet tiles with spectra. Without it (and without --catalog) a mock survey is made
+    #[arg(long, value_name = "DIR")]
+    tiles: Option<PathBuf>,
+    /// Folder of a Parquet or HATS catalogue with positions and redshifts: groups are found in it
+    #[arg(long, value_name = "DIR")]
+    catalog: Option<PathBuf>,
+    /// Database of the index: sqlite:PATH or postgres://... [default: sqlite:OUT/index.db]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Folder for everything that is made; one for each survey
+    #[arg(long, value_name = "DIR", default_value = "radio-out")]
+    out: PathBuf,
+    /// Spectra of the mock survey
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    spectra: usize,
+    /// Seed of the mock survey, the shuffle and the model
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Smallest redshift to select
+    #[arg(long, value_name = "Z")]
+    z_min: Option<f64>,
+    /// Redshift to select below
+    #[arg(long, value_name = "Z")]
+    z_max: Option<f64>,
+    /// Spectral class to select (GALAXY, QSO, STAR); may be repeated
+    #[arg(long, value_name = "CLASS")]
+    class: Vec<String>,
+    /// Select good redshifts only (ZWARN = 0)
+    #[arg(long)]
+    good: bool,
+    /// Training steps of the autoencoder
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    steps: usize,
+    /// The survey's own answers for the datasheet, in TOML
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+}
+
+impl Options {
+    /// The rows that were asked for.
+    fn selection(&self) -> Selection {
+        let mut selection = Selection::all();
+        if self.z_min.is_some() || self.z_max.is_some() {
+            selection = selection.redshift(self.z_min.unwrap_or(f64::MIN)..self.z_max.unwrap_or(f64::MAX));
+        }
+        if !self.class.is_empty() {
+            selection = selection.class(&self.class);
+        }
+        if self.good {
+            selection.good_redshift()
+        } else {
+            selection
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    match run(&Options::parse()).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprint!(": {error}");
+                cause = error.source();
+            }
+            eprintln!();
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
+    let url = options
+        .database
+        .clone()
+        .unwrap_or(format!("sqlite:{}", options.out.join("index.db").display()));
+    let index = Index::open(&url).await?;
+    let report = Report {
+        started: Instant::now(),
+    };
+
+    let tiles = match (&options.tiles, &options.catalog) {
+        (Some(tiles), _) => Some(tiles.clone()),
+        (None, Some(_)) => None,
+        (None, None) => Some(make_mock(options, &report)?),
+    };
+    let tokenizer = Tokenizer::new(PATCH);
+    let mut groups_in = None;
+    if let Some(tiles) = &tiles {
+        let root = sync(&index, tiles, &report).await?;
+        let selection = options.selection().under(&root);
+        let plan = index.plan(&selection).await?;
+        if plan.is_empty() {
+            return Err("no row of the tiles matches the selection: loosen --z-min, --z-max, --class or --good".into());
+        }
+        let longest = stream(&plan, options, &report)?;
+        let tokenizer = tokenizer.clone().min_tokens(tokenizer.tokens(longest));
+        let model = train(&plan, &tokenizer, tokenizer.tokens(longest), options, &report)?;
+        let scores = score(&plan, &tokenizer, &model, &options.out, &report)?;
+        let run = Run::new(format!("autoencoder-{}", model.fingerprint()?))
+            .with_model_hash(model.fingerprint()?)
+            .with_options(format!("{tokenizer}; {} steps, seed {}", options.steps, options.seed));
+        index.record_scores(&run, scores).await?;
+        show_anomalies(&index, &run).await?;
+        groups_in = Some(selection);
+    }
+    if let Some(catalog) = &options.catalog {
+        let root = sync(&index, catalog, &report).await?;
+        groups_in = Some(options.selection().under(&root));
+    }
+    if let Some(selection) = groups_in {
+        group(&index, selection.objects().redshift(0.005..10.0), &report).await?;
+    }
+    let datasheet = document(&index, options, &tokenizer, &report).await?;
+    index.close().await;
+    let scores = tiles.is_some().then(|| options.out.join("scores.parquet"));
+    report.print(&url, &datasheet, scores.as_deref());
+    Ok(())
+}
+
+/// Step 1: a survey to practise with.
+fn make_mock(options: &Options, report: &Report) -> Result<PathBuf> {
+    let folder = options.out.join(format!("mock-{}-{}", options.spectra, options.seed));
+    let bar = progress("making a mock survey", options.spectra as u64);
+    let step = Instant::now();
+    let mock = Mock::new(options.spectra)
+        .seed(options.seed)
+        .write(&folder, |rows| bar.set_position(rows))?;
+    let what = format!(
+        "{} tiles, {:.2} GB, {} dead fibres",
+        mock.tiles,
+        mock.bytes as f64 / 1e9,
+        mock.dead
+    );
+    report.add("mock survey", mock.rows, step, &what);
+    Ok(folder)
+}
+
+/// Step 2: footers and key columns into the database.
+async fn sync(index: &Index, folder: &Path, report: &Report) -> Result<PathBuf> {
+    let bar = progress("indexing", 0);
+    let sync = SyncOptions::new(folder).with_columns(KeyColumns::default().with_numbered_rows());
+    let step = Instant::now();
+    let synced = index
+        .sync(&sync.with_progress({
+            let bar = bar.clone();
+            move |done, tiles| {
+                bar.set_length(tiles);
+                bar.set_position(done);
+            }
+        }))
+        .await?;
+    let (added, updated, removed) = (synced.added.len(), synced.updated.len(), synced.removed.len());
+    let what = format!(
+        "{added} tiles added, {updated} updated, {} unchanged, {removed} removed",
+        synced.unchanged
+    );
+    report.add("index", synced.rows, step, &what);
+    for (tile, reason) in &synced.failed {
+        eprintln!("  left out: {tile}: {reason}");
+    }
+    Ok(synced.root)
+}
+
+/// Step 3: one shuffled pass over the selected spectra, as a training loop sees them. Returns the longest spectrum.
+fn stream(plan: &ReadPlan, options: &Options, report: &Report) -> Result<usize> {
+    let bar = progress("streaming", plan.rows());
+    let read = ReadOptions::default()
+        .with_shuffle(Shuffle::window())
+        .with_seed(options.seed);
+    let (mut rows, mut pixels, mut longest) = (0, 0, 0);
+    let step = Instant::now();
+    for batch in Reader::new(plan, read)? {
+        let batch = batch?;
+        rows += batch.len() as u64;
+        pixels += batch.flux().len();
+        longest = batch
+            .spectra()
+            .map(|spectrum| spectrum.flux.len())
+            .fold(longest, usize::max);
+        bar.set_position(rows);
+    }
+    let gigabytes = pixels as f64 * 12.0 / 1e9;
+    report.add(
+        "stream",
+        rows,
+        step,
+        &format!("shuffled, {gigabytes:.2} GB of flux, ivar and mask"),
+    );
+    Ok(longest)
+}
+
+/// Step 4: tokens, and an autoencoder trained on them.
+fn train(
+    plan: &ReadPlan,
+    tokenizer: &Tokenizer,
+    tokens: usize,
+    options: &Options,
+    report: &Report,
+) -> Result<PatchAutoencoder> {
+    let device = radio_models::device("cpu")?;
+    let model = PatchAutoencoderConfig::new(tokens, PATCH)
+        .with_seed(options.seed)
+        .init(&device)?;
+    let mut trainer = Trainer::new(TrainerOptions::default().with_steps(options.steps), model)?;
+    let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
+    let read = ReadOptions::default()
+        .with_batch_rows(batch_rows)
+        .with_shuffle(Shuffle::window())
+        .with_seed(options.seed);
+    let bar = progress("training", options.steps as u64);
+    let (mut losses, mut rows) = (Vec::new(), 0);
+    let step = Instant::now();
+    for epoch in 0.. {
+        for batch in Reader::new(plan, read.clone().with_epoch(epoch))? {
+            if trainer.steps() == options.steps {
+                break;
+            }
+            let batch = batch?;
+            let tokenized = tokenize(tokenizer, &batch)?;
+            losses.extend(trainer.step(&as_tokens(&batch, &tokenized)?)?);
+            rows += batch.len() as u64;
+            bar.set_position(trainer.steps() as u64);
+        }
+        // Rows without a single good pixel teach nothing; a survey of nothing else would go on for ever.
+        if trainer.steps() == options.steps || losses.is_empty() {
+            break;
+        }
+    }
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len().max(1) as f32;
+    let few = losses.len().div_ceil(20);
+    let (first, last) = (mean(&losses[..few]), mean(&losses[losses.len() - few..]));
+    report.add(
+        "tokenize + train",
+        rows,
+        step,
+        &format!("{} steps, loss {first:.2} to {last:.2}", losses.len()),
+    );
+    let model = trainer.finish();
+    model.save(options.out.join("model.safetensors"))?;
+    Ok(model)
+}
+
+/// Step 4, second half: every selected spectrum gets a score, in a Parquet file and for the index.
+fn score(
+    plan: &ReadPlan,
+    tokenizer: &Tokenizer,
+    model: &PatchAutoencoder,
+    out: &Path,
+    report: &Report,
+) -> Result<Vec<AnomalyScore>> {
+    let scorer = AnomalyScorer::new(model.clone());
+    let hash = model.fingerprint()?;
+    let mut file = ScoreFile::create(out.join("scores.parquet"), &format!("autoencoder-{hash}"), &hash)?;
+    let bar = progress("scoring", plan.rows());
+    let (mut scores, mut rows) = (Vec::new(), 0);
+    let step = Instant::now();
+    for batch in Reader::new(plan, ReadOptions::default())? {
+        let batch = batch?;
+        let tokenized = tokenize(tokenizer, &batch)?;
+        let scored = scorer.score(&as_tokens(&batch, &tokenized)?)?;
+        file.write(&scored)?;
+        // A dead fibre has no score: it is in the file with its flag, but not among the anomalies.
+        scores.extend(scored.rows.iter().filter_map(|row| {
+            let (targetid, flags) = (row.targetid, row.flags.into());
+            let (score_raw, snr, worst_wavelength) = (row.score_raw, row.snr, row.worst_wavelength);
+            row.score.map(|score| AnomalyScore {
+                targetid,
+                score,
+                score_raw,
+                snr,
+                worst_wavelength,
+                flags,
+            })
+        }));
+        rows += batch.len() as u64;
+        bar.set_position(rows);
+    }
+    file.finish()?;
+    report.add(
+        "tokenize + score",
+        rows,
+        step,
+        &format!("{} without a good pixel", rows - scores.len() as u64),
+    );
+    Ok(scores)
+}
+
+/// Spectra with one wavelength grid, or with a grid each, into patches.
+fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch) -> Result<TokenBatch> {
+    let spectra = match (
+        batch.flux_matrix(),
+        batch.ivar_matrix(),
+        batch.grid(),
+        batch.wavelength(),
+    ) {
+        (Some(flux), Some(ivar), Some(grid), _) => Spectra::on_grid(flux, ivar, grid)?,
+        (.., wavelength) => Spectra::ragged(
+            batch.offsets(),
+            batch.flux(),
+            batch.ivar(),
+            wavelength.ok_or("no wavelengths")?,
+        )?,
+    };
+    Ok(tokenizer.tokenize(&spectra.with_mask(batch.mask())?)?)
+}
+
+/// What the model wants to know of a batch.
+fn as_tokens<'a>(batch: &'a SpectrumBatch, tokens: &'a TokenBatch) -> Result<Tokens<'a>> {
+    let snr = tokens.spectrum_snr.as_slice().ok_or("a strided S/N")?;
+    Ok(Tokens::new(
+        batch.ids(),
+        tokens.values.view(),
+        tokens.errors.view(),
+        tokens.wavelength.view(),
+        snr,
+    )?)
+}
+
+async fn show_anomalies(index: &Index, run: &Run) -> Result<()> {
+    println!("\n  most unusual spectra         score      S/N   worst at");
+    for a in index.top_scores(&run.name, 5).await? {
+        let (snr, worst) = (a.snr.unwrap_or_default(), a.worst_wavelength.unwrap_or_default());
+        println!("  {:>22} {:>11.2} {snr:>8.1} {worst:>8.0} Å", a.targetid, a.score);
+    }
+    println!();
+    Ok(())
+}
+
+/// Step 5: friends-of-friends groups from right ascension, declination and redshift.
+async fn group(index: &Index, selection: Selection, report: &Report) -> Result<()> {
+    let galaxies = index.positions(&selection).await?;
+    let area = index.sky(&selection).await?.area_square_degrees();
+    let step = Instant::now();
+    if galaxies.z.is_empty() {
+        report.add("group", 0, step, "no galaxy with a position and a redshift above 0.005");
+        return Ok(());
+    }
+    let fof = RedshiftFof::new(B0, R0, Density::measured(area));
+    let labels = fof.link(&Survey::new(&galaxies.ra, &galaxies.dec, &galaxies.z))?;
+    let sizes = group_sizes(labels.view())?;
+    let (largest, members) = (
+        sizes.iter().max().copied().unwrap_or_default(),
+        sizes.iter().sum::<u64>(),
+    );
+    let what = format!(
+        "{} groups, {members} galaxies in one, the largest of {largest}; {area:.0} square degrees",
+        sizes.len()
+    );
+    report.add("group", galaxies.z.len() as u64, step, &what);
+    let run = Run::new(format!("fof-{B0}-{R0}")).with_options(format!("b0 {B0}, r0 {R0}, density measured in 40 Mpc"));
+    let members = galaxies.targetid.iter().zip(&labels);
+    index
+        .record_groups(
+            &run,
+            members.map(|(&targetid, &group_id)| GroupMember { targetid, group_id }),
+        )
+        .await?;
+    Ok(())
+}
+
+/// Step 6: the datasheet, from what the index knows.
+async fn document(index: &Index, options: &Options, tokenizer: &Tokenizer, report: &Report) -> Result<PathBuf> {
+    let answers = match &options.answers {
+        Some(path) => Answers::from_toml(&fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?)?,
+        None => Answers::default(),
+    };
+    let step = Instant::now();
+    let summary = index.summary().await?;
+    let datasheet = Datasheet::new(&summary, &answers)
+        .fact("Tokenizer", tokenizer.to_string())
+        .fact("Tokenizer's fingerprint", tokenizer.fingerprint());
+    let path = datasheet.write(&options.out)?;
+    report.add(
+        "document",
+        summary.catalogue.rows,
+        step,
+        &format!(
+            "{} columns, {} classes",
+            summary.columns.len(),
+            summary.catalogue.classes.len()
+        ),
+    );
+    Ok(path)
+}
+
+/// Says what was done, how fast, and where it is.
+struct Report {
+    started: Instant,
+}
+
+impl Report {
+    fn add(&self, step: &str, rows: u64, started: Instant, what: &str) {
+        let seconds = started.elapsed().as_secs_f64();
+        let speed = rows as f64 / seconds.max(1e-9);
+        println!("  {step:<17} {rows:>8} rows {seconds:>7.2} s {speed:>9.0} rows/s   {what}");
+    }
+
+    fn print(&self, url: &str, datasheet: &Path, scores: Option<&Path>) {
+        println!("\n  done in {:.0} s", self.started.elapsed().as_secs_f64());
+        println!("  index      {url}");
+        if let Some(scores) = scores {
+            println!("  scores     {}", scores.display());
+        }
+        println!("  datasheet  {}", datasheet.display());
+        if scores.is_some() {
+            let program = if url.starts_with("sqlite") { "sqlite3" } else { "psql" };
+            let address = url.strip_prefix("sqlite:").unwrap_or(url);
+            println!("\n  try: {program} {address} 'SELECT * FROM anomalies ORDER BY score DESC LIMIT 5'");
+        }
+    }
+}
+
+fn progress(what: &'static str, length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {msg:<22} {wide_bar} {pos}/{len} {eta}");
+    let bar = ProgressBar::new(length).with_message(what);
+    style
+        .map(|style| bar.clone().with_style(style))
+        .unwrap_or(bar)
+        .with_finish(indicatif::ProgressFinish::AndClear)
+}

@@ -1,0 +1,365 @@
+//! What a template can ask for: the summary, the answers and the settings, as they were given.
+
+use std::collections::BTreeMap;
+
+use radio_index::{Bounds, ColumnSummary, RunSummary, Summary};
+use serde::Serialize;
+
+use crate::questions::{NOTES, Section};
+use crate::{Answers, Figure};
+
+/// Longer lists of values are cut, and the rest is counted.
+const MOST_VALUES: usize = 20;
+
+/// Every variable of a template except `section`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Context<'a> {
+    title: Option<&'a str>,
+    version: &'static str,
+    tiles: Tiles<'a>,
+    columns: Vec<Column<'a>>,
+    catalogue: Catalogue<'a>,
+    redshifts: Redshifts,
+    sky: Sky,
+    anomaly_runs: Vec<Run<'a>>,
+    group_runs: Vec<Run<'a>>,
+    /// By name.
+    figures: BTreeMap<&'static str, Picture<'a>>,
+    settings: Vec<Setting<'a>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        summary: &'a Summary,
+        answers: &'a Answers,
+        settings: &'a [(String, String)],
+        figures: &'a [Figure],
+    ) -> Self {
+        let runs = |runs: &'a [RunSummary]| runs.iter().map(Run::new).collect();
+        Self {
+            title: answers.title(),
+            version: env!("CARGO_PKG_VERSION"),
+            tiles: Tiles::new(summary),
+            columns: summary.columns.iter().map(Column::new).collect(),
+            catalogue: Catalogue::new(summary),
+            redshifts: Redshifts::new(summary),
+            sky: Sky {
+                order: summary.sky.order,
+                pixels: summary.sky.pixels.len(),
+                square_degrees: summary.sky.area_square_degrees(),
+            },
+            anomaly_runs: runs(&summary.anomaly_runs),
+            group_runs: runs(&summary.group_runs),
+            figures: figures
+                .iter()
+                .map(|figure| (figure.name, Picture::new(figure)))
+                .collect(),
+            settings: settings
+                .iter()
+                .map(|(name, value)| Setting {
+                    name,
+                    value,
+                    long: value.contains('\n'),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The variable `section`: its questions, and what the people who made the data set answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct SectionContext<'a> {
+    id: &'static str,
+    title: &'static str,
+    /// Texts of all questions, by id.
+    questions: BTreeMap<&'static str, &'static str>,
+    answers: Vec<Answered<'a>>,
+    /// Answered neither by a person nor by figures.
+    open: Vec<Open>,
+}
+
+#[derive(Debug, Serialize)]
+struct Answered<'a> {
+    id: &'static str,
+    question: &'static str,
+    text: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Open {
+    id: &'static str,
+    question: &'static str,
+}
+
+impl<'a> SectionContext<'a> {
+    pub(crate) fn new(section: &Section, summary: &Summary, answers: &'a Answers) -> Self {
+        let mut context = Self {
+            id: section.id,
+            title: section.title,
+            questions: section
+                .questions
+                .iter()
+                .map(|question| (question.id, question.text))
+                .collect(),
+            answers: Vec::new(),
+            open: Vec::new(),
+        };
+        for question in section.questions {
+            if let Some(text) = answers.get(section.id, question.id) {
+                context.answers.push(Answered {
+                    id: question.id,
+                    question: question.text,
+                    text,
+                });
+            } else if question.id != NOTES && !question.counted.is_some_and(|counted| counted(summary)) {
+                context.open.push(Open {
+                    id: question.id,
+                    question: question.text,
+                });
+            }
+        }
+        context
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Tiles<'a> {
+    count: u64,
+    unreadable: u64,
+    rows: u64,
+    row_groups: u64,
+    bytes: u64,
+    rows_per_tile: Percentiles,
+    created_by: Values<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Percentiles {
+    min: u64,
+    p5: u64,
+    p50: u64,
+    p95: u64,
+    max: u64,
+}
+
+impl<'a> Tiles<'a> {
+    fn new(summary: &'a Summary) -> Self {
+        let tiles = &summary.tiles;
+        let spread = tiles.rows_per_tile;
+        Self {
+            count: tiles.count,
+            unreadable: tiles.unreadable,
+            rows: tiles.rows,
+            row_groups: tiles.row_groups,
+            bytes: tiles.bytes,
+            rows_per_tile: Percentiles {
+                min: spread.min,
+                p5: spread.p5,
+                p50: spread.p50,
+                p95: spread.p95,
+                max: spread.max,
+            },
+            created_by: Values::new(
+                tiles
+                    .created_by
+                    .iter()
+                    .map(|(name, files)| (Some(name.as_str()), *files)),
+            ),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Column<'a> {
+    name: &'a str,
+    data_type: &'a str,
+    tiles: u64,
+    values: u64,
+    nulls: Option<u64>,
+    bytes: u64,
+}
+
+impl<'a> Column<'a> {
+    fn new(column: &'a ColumnSummary) -> Self {
+        let ColumnSummary {
+            name,
+            data_type,
+            tiles,
+            values,
+            nulls,
+            bytes,
+            ..
+        } = column;
+        Self {
+            name,
+            data_type,
+            tiles: *tiles,
+            values: *values,
+            nulls: *nulls,
+            bytes: *bytes,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Catalogue<'a> {
+    rows: u64,
+    ids: u64,
+    dead: u64,
+    without_redshift: u64,
+    without_position: u64,
+    classes: Values<'a>,
+    warnings: Values<'a>,
+    /// Columns with known bounds, in the order of this list: z, ra, dec.
+    bounds: Vec<Range>,
+}
+
+#[derive(Debug, Serialize)]
+struct Range {
+    name: &'static str,
+    unit: &'static str,
+    min: f64,
+    max: f64,
+}
+
+impl<'a> Catalogue<'a> {
+    fn new(summary: &'a Summary) -> Self {
+        let catalogue = &summary.catalogue;
+        let range =
+            |name, unit, bounds: Option<Bounds>| bounds.map(|Bounds { min, max }| Range { name, unit, min, max });
+        Self {
+            rows: catalogue.rows,
+            ids: catalogue.ids,
+            dead: catalogue.dead,
+            without_redshift: catalogue.without_redshift,
+            without_position: catalogue.without_position,
+            classes: Values::new(
+                catalogue
+                    .classes
+                    .iter()
+                    .map(|(class, rows)| (Some(class.as_str()), *rows)),
+            ),
+            warnings: Values::new(
+                catalogue
+                    .warnings
+                    .iter()
+                    .map(|(value, rows)| (value.map(|v| v.to_string()), *rows)),
+            ),
+            bounds: [
+                range("redshift", "", catalogue.z),
+                range("right ascension", "degrees, ICRS", catalogue.ra),
+                range("declination", "degrees, ICRS", catalogue.dec),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        }
+    }
+}
+
+/// How often each value occurs, and what of the list is not shown.
+#[derive(Debug, Serialize)]
+struct Values<'a> {
+    shown: Vec<Value<'a>>,
+    more_values: usize,
+    more_count: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Value<'a> {
+    /// Nothing where there is no value.
+    name: Option<std::borrow::Cow<'a, str>>,
+    count: u64,
+}
+
+impl<'a> Values<'a> {
+    fn new<T: Into<std::borrow::Cow<'a, str>>>(values: impl Iterator<Item = (Option<T>, u64)>) -> Self {
+        let mut shown: Vec<_> = values
+            .map(|(name, count)| Value {
+                name: name.map(Into::into).filter(|name| !name.trim().is_empty()),
+                count,
+            })
+            .collect();
+        let rest = shown.split_off(shown.len().min(MOST_VALUES));
+        let more_count = rest.iter().fold(0_u64, |sum, value| sum.saturating_add(value.count));
+        Self {
+            shown,
+            more_values: rest.len(),
+            more_count,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Redshifts {
+    bins: usize,
+    width: f64,
+    start: f64,
+    end: f64,
+    count: u64,
+}
+
+impl Redshifts {
+    fn new(summary: &Summary) -> Self {
+        let histogram = &summary.redshifts;
+        let bins = histogram.counts.len();
+        Self {
+            bins,
+            width: histogram.width,
+            start: histogram.start,
+            end: histogram.start + bins as f64 * histogram.width,
+            count: histogram.counts.iter().fold(0, |sum, count| sum.saturating_add(*count)),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Sky {
+    order: u8,
+    pixels: usize,
+    square_degrees: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Run<'a> {
+    name: &'a str,
+    rows: u64,
+    groups: u64,
+    largest: f64,
+    options: &'a str,
+}
+
+impl<'a> Run<'a> {
+    fn new(run: &'a RunSummary) -> Self {
+        Self {
+            name: &run.run,
+            rows: run.rows,
+            groups: run.groups,
+            largest: run.largest,
+            options: &run.options,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Picture<'a> {
+    path: String,
+    alt: &'a str,
+}
+
+impl<'a> Picture<'a> {
+    fn new(figure: &'a Figure) -> Self {
+        Self {
+            path: figure.path(),
+            alt: &figure.alt,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Setting<'a> {
+    name: &'a str,
+    value: &'a str,
+    /// Whether the value has more than one line.
+    long: bool,
+}

@@ -1,0 +1,98 @@
+//! How many rows each class has.
+
+use super::Figure;
+use super::svg::{Anchor, BLUE, Svg};
+use crate::format;
+
+/// More classes than this share one bar.
+const MOST_BARS: usize = 10;
+
+/// A longer name is cut.
+const LONGEST_NAME: usize = 18;
+
+const WIDTH: f64 = 720.0;
+const LEFT: f64 = 160.0;
+const RIGHT: f64 = 170.0;
+const ROW: f64 = 30.0;
+const TOP: f64 = 18.0;
+
+/// The figure `classes`; none where there is no row in any class.
+pub(crate) fn classes(classes: &[(String, u64)]) -> Option<Figure> {
+    let sum = |classes: &[(String, u64)]| classes.iter().fold(0_u64, |sum, (_, rows)| sum.saturating_add(*rows));
+    let total = sum(classes);
+    if total == 0 {
+        return None;
+    }
+    // One class more is drawn rather than put away alone.
+    let shown = if classes.len() <= MOST_BARS {
+        classes.len()
+    } else {
+        MOST_BARS - 1
+    };
+    let mut bars: Vec<(String, u64, &str)> = classes[..shown]
+        .iter()
+        .map(|(name, rows)| match label(name) {
+            Some(name) => (name, *rows, BLUE),
+            None => ("no class".to_owned(), *rows, "#9aa5b1"),
+        })
+        .collect();
+    if shown < classes.len() {
+        bars.push((
+            format!("{} more", classes.len() - shown),
+            sum(&classes[shown..]),
+            "#9aa5b1",
+        ));
+    }
+
+    let most = bars.iter().map(|(_, rows, _)| *rows).max().filter(|most| *most > 0)?;
+    let height = TOP + bars.len() as f64 * ROW + 40.0;
+    let scale = (WIDTH - LEFT - RIGHT) / most as f64;
+    let mut svg = Svg::new(WIDTH, height);
+    for (at, (name, rows, colour)) in bars.iter().enumerate() {
+        let y = TOP + at as f64 * ROW;
+        let length = (*rows as f64 * scale).max(if *rows > 0 { 1.0 } else { 0.0 });
+        svg.text((LEFT - 10.0, y + 19.0), Anchor::End, "", name);
+        svg.rect((LEFT, y + 4.0), (length, ROW - 8.0), &format!("fill=\"{colour}\""));
+        let value = format!(
+            "{} ({})",
+            format::count(*rows),
+            format::share(*rows as f64, total as f64)
+        );
+        svg.text((LEFT + length + 8.0, y + 19.0), Anchor::Start, "t", &value);
+    }
+    let bottom = TOP + bars.len() as f64 * ROW;
+    svg.line("a", (LEFT, TOP), (LEFT, bottom));
+    svg.text(
+        (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, bottom + 26.0),
+        Anchor::Middle,
+        "",
+        "rows (share of all rows)",
+    );
+
+    let plural = if classes.len() == 1 { "class" } else { "classes" };
+    let alt = format!(
+        "Bars of the rows of {} {plural}, {} rows in all",
+        classes.len(),
+        format::count(total)
+    );
+    let svg = svg.finish(&alt);
+    Some(Figure {
+        name: "classes",
+        alt,
+        svg,
+    })
+}
+
+/// A class as a label that fits; none for the empty name.
+fn label(name: &str) -> Option<String> {
+    let name = name.trim();
+    if name.is_empty() {
+        return None;
+    }
+    let mut short: String = name.chars().take(LONGEST_NAME).collect();
+    if name.chars().nth(LONGEST_NAME).is_some() {
+        short.pop();
+        short.push('…');
+    }
+    Some(short)
+}

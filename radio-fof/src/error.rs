@@ -1,0 +1,92 @@
+//! What can go wrong, sorted by what the caller can do about it.
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What was wrong with the parameters or with the data. Nothing is computed before all of it has been checked.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter makes no sense: choose another value.
+    #[error("{name} is {value}: it must be {expected}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What is accepted.
+        expected: &'static str,
+    },
+    /// A value in the data cannot be used: repair or drop that row.
+    #[error("{column} at row {row} is {value}: it must be {expected}")]
+    Value {
+        /// Name of the column, `x`, `y` and `z` for positions.
+        column: &'static str,
+        /// Row, counted from 0.
+        row: usize,
+        /// The value that was found there.
+        value: f64,
+        /// What is accepted, and what to do.
+        expected: &'static str,
+    },
+    /// The array of positions has the wrong number of columns.
+    #[error("positions have shape ({rows}, {columns}): it must be (n, 3)")]
+    Shape {
+        /// Number of rows found.
+        rows: usize,
+        /// Number of columns found.
+        columns: usize,
+    },
+    /// Two columns of one survey differ in length.
+    #[error("{column} has {found} rows but ra_deg has {expected}: every column needs one value per galaxy")]
+    Length {
+        /// Name of the column.
+        column: &'static str,
+        /// Its number of rows.
+        found: usize,
+        /// The number of rows of `ra_deg`.
+        expected: usize,
+    },
+    /// Rows are counted in 32 bits: cut the data into pieces.
+    #[error("{rows} rows are too many: at most 4294967294 can be linked at once")]
+    TooManyRows {
+        /// Number of rows found.
+        rows: usize,
+    },
+}
+
+/// Refuses a parameter that is not `valid`.
+pub(crate) fn check_parameter(valid: bool, name: &'static str, value: f64, expected: &'static str) -> Result<()> {
+    if valid {
+        Ok(())
+    } else {
+        Err(Error::Parameter { name, value, expected })
+    }
+}
+
+/// Refuses the first value of a column that is not valid.
+pub(crate) fn check_column(
+    column: &'static str,
+    values: &[f64],
+    expected: &'static str,
+    valid: impl Fn(f64) -> bool,
+) -> Result<()> {
+    match values.iter().position(|&value| !valid(value)) {
+        Some(row) => Err(Error::Value {
+            column,
+            row,
+            value: values[row],
+            expected,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses more rows than the 32-bit row numbers of the engines can hold.
+pub(crate) fn check_rows(rows: usize) -> Result<()> {
+    if rows < u32::MAX as usize {
+        Ok(())
+    } else {
+        Err(Error::TooManyRows { rows })
+    }
+}

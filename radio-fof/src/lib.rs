@@ -1,0 +1,52 @@
+//! Friends-of-friends groups of galaxies: exact, parallel, in simulations and in redshift surveys.
+//!
+//! ```
+//! use ndarray::array;
+//! use radio_fof::{Density, Fof, RedshiftFof, Survey, group_sizes};
+//!
+//! // Points in space, one linking length.
+//! let xyz = array![[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [9.0, 9.0, 9.0]];
+//! assert_eq!(Fof::new(0.2).link(xyz.view())?.to_vec(), [0, 0, -1]);
+//!
+//! // A redshift survey, linking lengths that follow the density of galaxies.
+//! let (ra, dec, z) = ([150.10, 150.12, 150.11, 201.0], [2.20, 2.21, 2.19, -1.0], [0.100, 0.101, 0.099, 0.100]);
+//! let groups = RedshiftFof::new(0.06, 18.0, Density::Constant(2e-3)).link(&Survey::new(&ra, &dec, &z))?;
+//! assert_eq!(groups.to_vec(), [0, 0, 0, -1]);
+//! assert_eq!(group_sizes(groups.view())?, [3]);
+//! # Ok::<(), radio_fof::Error>(())
+//! ```
+//!
+//! - [`Fof`]: points in three dimensions, in open space or in a periodic cube.
+//! - [`RedshiftFof`]: right ascension, declination and redshift, after Robotham et al. 2011.
+//! - [`Cosmology`]: the distances behind it.
+//!
+//! Groups are numbered from 0 in the order of their first point; -1 is a point outside every group. Results depend on
+//! the data and the options alone, never on the number of threads (that of rayon's current pool).
+//!
+//! # What it is not
+//!
+//! Not a halo finder (no unbinding, no substructure), and not a clustering algorithm with a notion of noise (DBSCAN).
+//! It reads and writes no files. Group properties, density models and comparison with mocks are not here yet.
+
+mod cells;
+mod cosmology;
+mod density;
+mod error;
+mod fof;
+mod grid;
+mod labels;
+mod metric;
+mod quadrature;
+mod redshift;
+mod sets;
+mod sky;
+mod survey;
+mod tree;
+
+pub use cosmology::Cosmology;
+pub use density::Density;
+pub use error::{Error, Result};
+pub use fof::Fof;
+pub use labels::group_sizes;
+pub use redshift::RedshiftFof;
+pub use survey::Survey;

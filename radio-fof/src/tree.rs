@@ -1,0 +1,73 @@
+//! Friends of friends with one linking length, on a k-d tree: for points spread so thin, or with outliers so far away,
+//! that a grid of cells as small as the linking length cannot be numbered.
+
+use kiddo::{ImmutableKdTree, SquaredEuclidean};
+use ndarray::Array1;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::labels::number_groups;
+use crate::metric::Metric;
+use crate::sets::DisjointSets;
+
+/// The tree is asked for a little more than the linking length; the metric decides.
+const MARGIN: f64 = 1e-6;
+
+/// Links the points and numbers the groups.
+pub(crate) fn link(points: &[[f64; 3]], metric: Metric, min_members: usize) -> Result<Array1<i64>> {
+    let sets = DisjointSets::new(points.len());
+
+    // Outliers are often one fill value many times over. Equal points are friends, and the tree sees one of them.
+    let mut order: Vec<u32> = (0..points.len() as u32).collect();
+    let bits = |&i: &u32| points[i as usize].map(f64::to_bits);
+    order.par_sort_unstable_by_key(|i| (bits(i), *i));
+    let mut distinct: Vec<u32> = Vec::new();
+    for i in order {
+        match distinct.last() {
+            Some(&last) if bits(&last) == bits(&i) => sets.unite(last, i),
+            _ => distinct.push(i),
+        }
+    }
+
+    let positions: Vec<[f64; 3]> = distinct.iter().map(|&i| points[i as usize]).collect();
+    let tree: ImmutableKdTree<f64, 3> =
+        ImmutableKdTree::new_from_slice(&positions).map_err(|_| Error::TooManyRows { rows: points.len() })?;
+    let reach = metric.length() * (1.0 + MARGIN);
+    positions.par_iter().zip(&distinct).for_each(|(position, &i)| {
+        for image in images(*position, reach, metric.box_size()) {
+            for found in tree
+                .query(&image)
+                .within::<SquaredEuclidean<f64>>(reach * reach)
+                .unsorted()
+                .execute()
+            {
+                let j = found.item as usize;
+                if metric.are_friends(position, &positions[j]) {
+                    sets.unite(i, distinct[j]);
+                }
+            }
+        }
+    });
+
+    let roots: Vec<u32> = (0..points.len() as u32).into_par_iter().map(|i| sets.find(i)).collect();
+    Ok(number_groups(&roots, points.len(), min_members))
+}
+
+/// The point and, in a periodic box, its copies beyond the faces that it is close to.
+fn images(point: [f64; 3], reach: f64, box_size: Option<f64>) -> Vec<[f64; 3]> {
+    let mut images = vec![point];
+    let Some(box_size) = box_size else { return images };
+    for axis in 0..3 {
+        for i in 0..images.len() {
+            let mut copy = images[i];
+            if point[axis] < reach {
+                copy[axis] += box_size;
+                images.push(copy);
+            } else if point[axis] > box_size - reach {
+                copy[axis] -= box_size;
+                images.push(copy);
+            }
+        }
+    }
+    images
+}

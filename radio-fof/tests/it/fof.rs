@@ -1,0 +1,229 @@
+use ndarray::{Array2, ShapeBuilder, array, s};
+use proptest::prelude::*;
+use radio_fof::{Error, Fof};
+
+use crate::oracle;
+
+/// Points on a line at `x`, linked at 1: do they get `labels`?
+#[track_caller]
+fn check(x: &[f64], labels: &[i64]) {
+    let xyz = Array2::from_shape_fn((x.len(), 3), |(i, k)| if k == 0 { x[i] } else { 0.0 });
+    assert_eq!(Fof::new(1.0).link(xyz.view()).unwrap().to_vec(), labels, "x = {x:?}");
+}
+
+/// Do `points` get the groups that the definition gives them?
+#[track_caller]
+fn check_definition(fof: &Fof, points: &[[f64; 3]], length: f64, box_size: Option<f64>, min_members: usize) {
+    let are_friends = |i: usize, j: usize| {
+        let d = [0, 1, 2].map(|k| {
+            let d = (points[i][k] - points[j][k]).abs();
+            box_size.map_or(d, |box_size| d.min(box_size - d))
+        });
+        d[0] * d[0] + d[1] * d[1] + d[2] * d[2] <= length * length
+    };
+    let expected = oracle::groups(points.len(), min_members, are_friends);
+    let labels = fof
+        .clone()
+        .min_members(min_members)
+        .link(matrix(points).view())
+        .unwrap();
+    assert_eq!(labels.to_vec(), expected);
+}
+
+fn matrix(points: &[[f64; 3]]) -> Array2<f64> {
+    Array2::from_shape_fn((points.len(), 3), |(i, k)| points[i][k])
+}
+
+#[test]
+fn chains_are_one_group() {
+    check(&[], &[]);
+    check(&[5.0], &[-1]);
+    check(&[0.0, 0.9, 1.8, 9.0], &[0, 0, 0, -1]);
+    check(&[9.0, 0.0, 9.5, 0.5], &[0, 1, 0, 1]);
+    check(&[0.0, -0.0, 0.0], &[0, 0, 0]);
+}
+
+#[test]
+fn exactly_one_linking_length_links() {
+    check(&[0.0, 1.0], &[0, 0]);
+    check(&[0.0, 1.0_f64.next_up()], &[-1, -1]);
+    // Friends whose cells are not adjacent.
+    check(&[0.57, 1.57, 3.0, 4.0], &[0, 0, 1, 1]);
+}
+
+#[test]
+fn periodic_boxes_close_on_themselves() {
+    let xyz = array![
+        [0.0, 0.0, 0.0],
+        [9.5, 9.5, 9.5],
+        [5.0, 5.0, 5.0],
+        [5.0, 9.9, 5.0],
+        [5.0, 0.1, 5.0]
+    ];
+    let labels = Fof::new(1.0).periodic(10.0).link(xyz.view()).unwrap();
+    assert_eq!(labels.to_vec(), [0, 0, -1, 1, 1]);
+}
+
+#[test]
+fn bad_parameters_are_refused() {
+    #[track_caller]
+    fn check(fof: &Fof, parameter: &str) {
+        match fof.link(Array2::zeros((0, 3)).view()) {
+            Err(Error::Parameter { name, .. }) => assert_eq!(name, parameter),
+            other => panic!("{other:?}"),
+        }
+    }
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-200, 1e200] {
+        check(&Fof::new(bad), "linking_length");
+        check(&Fof::new(1.0).periodic(bad), "box_size");
+    }
+    check(&Fof::new(1.0).min_members(0), "min_members");
+}
+
+#[test]
+fn bad_data_is_refused_by_row() {
+    #[track_caller]
+    fn check(fof: &Fof, point: [f64; 3], message: &str) {
+        let error = fof.link(matrix(&[[1.0; 3], [2.0; 3], point]).view()).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+    let open = Fof::new(0.1);
+    check(
+        &open,
+        [0.0, f64::NAN, 0.0],
+        "y at row 2 is NaN: it must be finite and within ±1e150; drop the row or repair it",
+    );
+    check(
+        &open,
+        [0.0, 0.0, f64::INFINITY],
+        "z at row 2 is inf: it must be finite and within ±1e150; drop the row or repair it",
+    );
+    let periodic = open.periodic(3.0);
+    check(
+        &periodic,
+        [3.0, 0.0, 0.0],
+        "x at row 2 is 3: it must be in [0, box_size); drop the row or wrap the position",
+    );
+    check(
+        &periodic,
+        [-0.1, 0.0, 0.0],
+        "x at row 2 is -0.1: it must be in [0, box_size); drop the row or wrap the position",
+    );
+    let error = Fof::new(1.0).link(Array2::zeros((4, 2)).view()).unwrap_err();
+    assert_eq!(error, Error::Shape { rows: 4, columns: 2 });
+}
+
+#[test]
+fn any_memory_layout_will_do() {
+    let xyz = array![[0.0, 0.0, 0.0], [0.0, 0.5, 0.0], [7.0, 0.0, 0.0]];
+    let mut column_major = Array2::zeros((3, 3).f());
+    column_major.assign(&xyz);
+    let reversed = xyz.slice(s![..;-1, ..]);
+    assert_eq!(Fof::new(1.0).link(column_major.view()).unwrap().to_vec(), [0, 0, -1]);
+    assert_eq!(Fof::new(1.0).link(reversed).unwrap().to_vec(), [-1, 0, 0]);
+}
+
+#[test]
+fn crowds_and_outliers() {
+    // 20,000 equal points, and as many fill values far beyond the range of the grid: quadratic work would show.
+    let mut points = vec![[1.0, 2.0, 3.0]; 20_000];
+    points.extend(vec![[1e20; 3]; 20_000]);
+    let labels = Fof::new(0.5).link(matrix(&points).view()).unwrap();
+    assert!(
+        labels
+            .iter()
+            .enumerate()
+            .all(|(i, &label)| label == (i / 20_000) as i64)
+    );
+    let labels = Fof::new(0.5).link(matrix(&points[..20_000]).view()).unwrap();
+    assert!(labels.iter().all(|&label| label == 0));
+}
+
+#[test]
+fn threads_do_not_matter() {
+    let mut uniform = oracle::uniform(7);
+    let points: Vec<[f64; 3]> = (0..30_000)
+        .map(|_| [(); 3].map(|()| 30.0 * uniform().powi(2)))
+        .collect();
+    for fof in [Fof::new(0.3), Fof::new(0.3).periodic(30.0), Fof::new(3e-5)] {
+        let xyz = matrix(&points);
+        let one = oracle::with_threads(1, || fof.link(xyz.view()).unwrap());
+        let many = oracle::with_threads(16, || fof.link(xyz.view()).unwrap());
+        assert_eq!(one, many);
+    }
+    check_definition(&Fof::new(0.3), &points[..3000], 0.3, None, 2);
+    check_definition(&Fof::new(0.5).periodic(30.0), &points[..3000], 0.5, Some(30.0), 2);
+}
+
+/// Positions in [0, 4): anywhere, or on a lattice, where distances and cell borders coincide with the linking lengths.
+fn coordinate() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        0.0..4.0_f64,
+        (0..16_u8).prop_map(|i| f64::from(i) / 4.0),
+        Just(0.0),
+        Just(4.0_f64.next_down())
+    ]
+}
+
+fn points() -> impl Strategy<Value = Vec<[f64; 3]>> {
+    let anywhere = prop::collection::vec([coordinate(), coordinate(), coordinate()], 0..200);
+    let collinear = prop::collection::vec(coordinate().prop_map(|x| [x, x, 1.0]), 0..200);
+    prop_oneof![3 => anywhere, 1 => collinear]
+}
+
+fn length() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        0.02..2.0_f64,
+        Just(0.25),
+        Just(0.5),
+        Just(1.0),
+        Just(0.75_f64.sqrt()),
+        Just(5.0)
+    ]
+}
+
+proptest! {
+    #![proptest_config(oracle::fixed_cases(256))]
+
+    #[test]
+    fn open_space_agrees_with_the_definition(points in points(), length in length(), min_members in 1..5_usize) {
+        check_definition(&Fof::new(length), &points, length, None, min_members);
+    }
+
+    #[test]
+    fn periodic_boxes_agree_with_the_definition(
+        points in points(), length in length(), box_size in prop_oneof![Just(4.0), 4.0..6.0], min_members in 1..5_usize,
+    ) {
+        check_definition(&Fof::new(length).periodic(box_size), &points, length, Some(box_size), min_members);
+    }
+
+    #[test]
+    fn far_outliers_agree_with_the_definition(points in points(), length in length(), far in 1e8..1e12_f64) {
+        let mut points = points;
+        points.extend([[far, 0.0, 1.0], [far, 0.0, 1.0 + length], [-far, far, 0.0], [-far, far, 0.0]]);
+        check_definition(&Fof::new(length), &points, length, None, 2);
+    }
+
+    #[test]
+    fn tiny_linking_lengths_agree_with_the_definition(points in points(), length in length()) {
+        // Clumps at the corners and in the middle of a box a hundred million linking lengths wide.
+        let box_size = 1e8;
+        let spread = |x: f64| if x < 1.5 { x } else if x < 2.5 { 0.5 * box_size + x } else { box_size + (x - 4.0) };
+        let points: Vec<[f64; 3]> = points.into_iter().map(|point| point.map(|x| spread(x).min(box_size.next_down()))).collect();
+        check_definition(&Fof::new(length).periodic(box_size), &points, length, Some(box_size), 2);
+        check_definition(&Fof::new(length), &points, length, None, 2);
+    }
+
+    #[test]
+    fn order_does_not_matter(points in points(), length in length(), seed in any::<u64>()) {
+        let fof = Fof::new(length);
+        let labels = fof.link(matrix(&points).view()).unwrap();
+        let mut uniform = oracle::uniform(seed);
+        let mut order: Vec<(f64, usize)> = (0..points.len()).map(|i| (uniform(), i)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let shuffled: Vec<[f64; 3]> = order.iter().map(|&(_, i)| points[i]).collect();
+        let found = fof.link(matrix(&shuffled).view()).unwrap();
+        let expected: Vec<i64> = order.iter().map(|&(_, i)| labels[i]).collect();
+        prop_assert_eq!(found.to_vec(), oracle::canonical(&expected));
+    }
+}

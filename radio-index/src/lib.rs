@@ -1,0 +1,83 @@
+//! A sidecar index of a spectroscopic survey: what Parquet footers and key columns say, in SQLite or PostgreSQL, and
+//! selections as read plans.
+//!
+//! ```
+//! use radio_index::{Index, Selection, SyncOptions};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # std::fs::write(folder.path().join("tile.parquet"), "not Parquet")?;
+//! let index = Index::open("sqlite::memory:").await?;
+//! let report = index.sync(&SyncOptions::new(folder.path())).await?;
+//! for (tile, reason) in &report.failed {
+//!     eprintln!("{tile}: {reason}");
+//! }
+//! let plan = index.plan(&Selection::all().redshift(0.1..0.5).class(["GALAXY"]).good_redshift()).await?;
+//! assert_eq!(plan.rows(), 0);
+//! # assert_eq!(report.failed.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A *tile* is one Parquet file of spectra, usually one HEALPix pixel of the sky at nside 64 (order 6, NESTED). It is
+//! not a DESI TILEID. The index holds pointers and key columns, never a spectrum, so it stays small: look into it with
+//! `sqlite3` or `psql`. Its tables are `file_registry`, `row_groups`, `tile_columns`, `galaxies`, `anomalies`,
+//! `galaxy_groups`, `result_runs` and `sync_runs`; `targetid` links them to each other and to the tiles.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `sqlite` | an index in one SQLite file, or in memory; SQLite itself is compiled in | yes |
+//! | `postgres` | an index in a PostgreSQL server | no |
+//!
+//! With neither, [`ReadPlan`] and [`Summary`] remain and need only `std`: that is what a reader or a document writer
+//! depends on.
+//!
+//! # What this crate is not
+//!
+//! It reads no spectrum (radio-io does), computes no result (it records them), and is no server.
+
+mod plan;
+mod summary;
+
+#[cfg(feature = "_sql")]
+mod columns;
+#[cfg(feature = "_sql")]
+mod discover;
+#[cfg(feature = "_sql")]
+mod error;
+#[cfg(feature = "_sql")]
+mod fnv;
+#[cfg(feature = "_sql")]
+mod footer;
+#[cfg(feature = "_sql")]
+mod index;
+#[cfg(feature = "_sql")]
+mod keys;
+#[cfg(feature = "_sql")]
+mod results;
+#[cfg(feature = "_sql")]
+mod select;
+#[cfg(feature = "_sql")]
+mod store;
+#[cfg(feature = "_sql")]
+mod summarize;
+#[cfg(feature = "_sql")]
+mod sync;
+
+pub use plan::{ReadPlan, TileSlice};
+pub use summary::{
+    Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, SkyCoverage, Summary, TileSummary,
+};
+
+#[cfg(feature = "_sql")]
+pub use {
+    columns::KeyColumns,
+    error::{Error, Result},
+    index::Index,
+    results::{AnomalyScore, GroupMember, Run},
+    select::{Positions, Selection},
+    sync::{SyncOptions, SyncReport},
+};

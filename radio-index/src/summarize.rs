@@ -1,0 +1,275 @@
+//! Counting what a data set is, from the tables alone.
+
+use crate::Result;
+use crate::select::{self, Selection};
+use crate::store::{Store, Tx, on};
+use crate::summary::{
+    Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, Summary, TileSummary,
+};
+
+/// Bins that the redshift histogram has at least; a nice width makes them up to two and a half times as many.
+const BINS: f64 = 20.0;
+/// What counts as a redshift. Joined tables carry 999999 and 1e20 where there is none, and NaN is larger than all on
+/// PostgreSQL.
+const IS_REDSHIFT: &str = "z > -1 AND z < 1000";
+const IS_POSITION: &str = "target_ra >= -360 AND target_ra <= 360 AND target_dec >= -90 AND target_dec <= 90";
+
+pub(crate) async fn summary(store: &Store) -> Result<Summary> {
+    let mut tx = store.read().await?;
+    let mut db = Reader { store, tx: &mut tx };
+    let catalogue = db.catalogue().await?;
+    let redshifts = match catalogue.z {
+        Some(bounds) => db.redshifts(bounds).await?,
+        None => Histogram::default(),
+    };
+    Ok(Summary {
+        tiles: db.tiles().await?,
+        columns: db.columns().await?,
+        redshifts,
+        sky: select::sky(store, db.tx, &Selection::all()).await?,
+        anomaly_runs: db.anomaly_runs().await?,
+        group_runs: db.group_runs().await?,
+        catalogue,
+    })
+}
+
+struct Reader<'a> {
+    store: &'a Store,
+    tx: &'a mut Tx,
+}
+
+/// Fetches rows of a type that is named at the call.
+macro_rules! rows {
+    ($reader:expr, $sql:expr) => {{
+        let sql = sqlx::AssertSqlSafe($sql);
+        on!(&mut *$reader.tx, connection => sqlx::query_as(sql).fetch_all(connection).await)
+            .map_err($reader.store.failed("count rows"))
+    }};
+}
+
+impl Reader<'_> {
+    async fn tiles(&mut self) -> Result<TileSummary> {
+        const SQL: &str =
+            "SELECT row_count, row_group_count, size FROM file_registry WHERE error IS NULL ORDER BY row_count";
+        let files: Vec<(i64, i64, i64)> = rows!(self, SQL.to_owned())?;
+        let unreadable: Vec<(i64,)> = rows!(
+            self,
+            "SELECT COUNT(*) FROM file_registry WHERE error IS NOT NULL".to_owned()
+        )?;
+        let created_by: Vec<(String, i64)> = rows!(
+            self,
+            "SELECT created_by, COUNT(*) FROM file_registry WHERE error IS NULL
+                GROUP BY created_by ORDER BY COUNT(*) DESC, created_by"
+                .to_owned()
+        )?;
+        let row_counts: Vec<u64> = files.iter().map(|file| count(file.0)).collect();
+        Ok(TileSummary {
+            count: files.len() as u64,
+            unreadable: unreadable.first().map_or(0, |row| count(row.0)),
+            rows: row_counts.iter().sum(),
+            row_groups: files.iter().map(|file| count(file.1)).sum(),
+            bytes: files.iter().map(|file| count(file.2)).sum(),
+            rows_per_tile: rows_per_tile(&row_counts),
+            created_by: created_by
+                .into_iter()
+                .map(|(name, files)| (name, count(files)))
+                .collect(),
+        })
+    }
+
+    async fn columns(&mut self) -> Result<Vec<ColumnSummary>> {
+        type Row = (String, String, String, i64, i64, Option<i64>, i64);
+        let sql = "SELECT column_path, MIN(data_type), MAX(data_type), COUNT(*), CAST(SUM(value_count) AS BIGINT),
+                CAST(CASE WHEN COUNT(null_count) = COUNT(*) THEN SUM(null_count) END AS BIGINT),
+                CAST(SUM(bytes) AS BIGINT)
+            FROM tile_columns GROUP BY column_path";
+        let mut rows: Vec<Row> = rows!(self, sql.to_owned())?;
+        // Databases sort text by their locale.
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        let column = |(name, first, last, tiles, values, nulls, bytes): Row| ColumnSummary {
+            name,
+            data_type: if first == last {
+                first
+            } else {
+                format!("{first} or {last}")
+            },
+            tiles: count(tiles),
+            values: count(values),
+            nulls: nulls.map(count),
+            bytes: count(bytes),
+        };
+        Ok(rows.into_iter().map(column).collect())
+    }
+
+    async fn catalogue(&mut self) -> Result<CatalogueSummary> {
+        let sql = format!(
+            "SELECT COUNT(*), COUNT(DISTINCT targetid),
+                CAST(COALESCE(SUM(CASE WHEN targetid < 0 OR objtype = '' THEN 1 ELSE 0 END), 0) AS BIGINT),
+                CAST(COALESCE(SUM(CASE WHEN {IS_REDSHIFT} THEN 1 ELSE 0 END), 0) AS BIGINT),
+                CAST(COALESCE(SUM(CASE WHEN {IS_POSITION} THEN 1 ELSE 0 END), 0) AS BIGINT)
+            FROM galaxies"
+        );
+        let counts: Vec<(i64, i64, i64, i64, i64)> = rows!(self, sql)?;
+        let (rows, ids, dead, with_redshift, with_position) = counts.first().copied().unwrap_or_default();
+        let classes: Vec<(String, i64)> = rows!(
+            self,
+            "SELECT COALESCE(spectype, ''), COUNT(*) FROM galaxies GROUP BY COALESCE(spectype, '')".to_owned()
+        )?;
+        let warnings: Vec<(Option<i64>, i64)> =
+            rows!(self, "SELECT zwarn, COUNT(*) FROM galaxies GROUP BY zwarn".to_owned())?;
+        Ok(CatalogueSummary {
+            rows: count(rows),
+            ids: count(ids),
+            dead: count(dead),
+            without_redshift: count(rows - with_redshift),
+            without_position: count(rows - with_position),
+            classes: most_frequent_first(classes),
+            warnings: most_frequent_first(warnings),
+            z: self.bounds("z", IS_REDSHIFT).await?,
+            ra: self.bounds("target_ra", IS_POSITION).await?,
+            dec: self.bounds("target_dec", IS_POSITION).await?,
+        })
+    }
+
+    async fn bounds(&mut self, column: &str, condition: &str) -> Result<Option<Bounds>> {
+        let sql = format!("SELECT MIN({column}), MAX({column}) FROM galaxies WHERE {condition}");
+        let rows: Vec<(Option<f64>, Option<f64>)> = rows!(self, sql)?;
+        Ok(rows
+            .first()
+            .and_then(|&(min, max)| Some(Bounds { min: min?, max: max? })))
+    }
+
+    async fn redshifts(&mut self, bounds: Bounds) -> Result<Histogram> {
+        let width = nice_width((bounds.max - bounds.min) / BINS);
+        // One bin to spare at each end: a bound that lies on an edge may be rounded to either side of it.
+        let start = ((bounds.min / width).floor() - 1.0) * width;
+        let bins = ((bounds.max - start) / width).floor() as usize + 2;
+        let edge = |bin: usize| start + bin as f64 * width;
+        // The edges go into the query, so that the database and the reader of the histogram mean the same numbers.
+        let edges: Vec<String> = (0..bins)
+            .map(|bin| format!("({bin}, {:?}, {:?})", edge(bin), edge(bin + 1)))
+            .collect();
+        let sql = format!(
+            "SELECT CAST(b.column1 AS BIGINT), COUNT(*) FROM (VALUES {}) AS b
+            JOIN galaxies ON z >= b.column2 AND z < b.column3 WHERE {IS_REDSHIFT} GROUP BY b.column1",
+            edges.join(", ")
+        );
+        let rows: Vec<(i64, i64)> = rows!(self, sql)?;
+        let mut counts = vec![0; bins];
+        for (bin, galaxies) in rows {
+            if let Some(slot) = usize::try_from(bin).ok().and_then(|bin| counts.get_mut(bin)) {
+                *slot = count(galaxies);
+            }
+        }
+        Ok(trimmed(Histogram { start, width, counts }))
+    }
+
+    async fn anomaly_runs(&mut self) -> Result<Vec<RunSummary>> {
+        let sql = "SELECT a.run, COUNT(*), MAX(a.score), COALESCE(MAX(r.options), '')
+            FROM anomalies a LEFT JOIN result_runs r ON r.kind = 'anomalies' AND r.run = a.run
+            GROUP BY a.run";
+        let rows: Vec<(String, i64, f64, String)> = rows!(self, sql.to_owned())?;
+        let run = |(run, rows, largest, options)| RunSummary {
+            run,
+            rows: count(rows),
+            largest,
+            groups: 0,
+            options,
+        };
+        Ok(by_name(rows.into_iter().map(run).collect()))
+    }
+
+    async fn group_runs(&mut self) -> Result<Vec<RunSummary>> {
+        let sql = "SELECT g.run, CAST(SUM(members) AS BIGINT), CAST(MAX(members) AS BIGINT), COUNT(*),
+                COALESCE(MAX(r.options), '')
+            FROM (SELECT run, group_id, COUNT(*) AS members FROM galaxy_groups GROUP BY run, group_id) AS g
+            LEFT JOIN result_runs r ON r.kind = 'groups' AND r.run = g.run
+            GROUP BY g.run";
+        let rows: Vec<(String, i64, i64, i64, String)> = rows!(self, sql.to_owned())?;
+        let run = |(run, rows, largest, groups, options)| RunSummary {
+            run,
+            rows: count(rows),
+            largest: largest as f64,
+            groups: count(groups),
+            options,
+        };
+        Ok(by_name(rows.into_iter().map(run).collect()))
+    }
+}
+
+/// Nearest-rank percentiles of sorted numbers.
+fn rows_per_tile(sorted: &[u64]) -> RowsPerTile {
+    let percentile = |p: usize| {
+        let rank = (sorted.len() * p).div_ceil(100).max(1);
+        sorted.get(rank - 1).copied().unwrap_or_default()
+    };
+    RowsPerTile {
+        min: percentile(0),
+        p5: percentile(5),
+        p50: percentile(50),
+        p95: percentile(95),
+        max: percentile(100),
+    }
+}
+
+/// The largest of 1, 2, 5 × 10ⁿ that is not larger than `x`; 0.01 where there is no range.
+fn nice_width(x: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.01;
+    }
+    let decade = 10_f64.powf(x.log10().floor());
+    let factor = [5.0, 2.0]
+        .into_iter()
+        .find(|factor| factor * decade <= x)
+        .unwrap_or(1.0);
+    factor * decade
+}
+
+/// Without the empty bins at both ends.
+fn trimmed(mut histogram: Histogram) -> Histogram {
+    let before = histogram.counts.iter().take_while(|&&n| n == 0).count();
+    let after = histogram.counts.iter().rev().take_while(|&&n| n == 0).count();
+    histogram.start += before as f64 * histogram.width;
+    histogram.counts = histogram
+        .counts
+        .get(before..histogram.counts.len() - after)
+        .unwrap_or_default()
+        .to_vec();
+    histogram
+}
+
+fn most_frequent_first<T: Ord>(rows: Vec<(T, i64)>) -> Vec<(T, u64)> {
+    let mut rows: Vec<_> = rows.into_iter().map(|(value, n)| (value, count(n))).collect();
+    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    rows
+}
+
+fn by_name(mut runs: Vec<RunSummary>) -> Vec<RunSummary> {
+    runs.sort_by(|a, b| a.run.cmp(&b.run));
+    runs
+}
+
+fn count(x: i64) -> u64 {
+    u64::try_from(x).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_nice() {
+        for (x, width) in [(0.034, 0.02), (0.05, 0.05), (0.99, 0.5), (1.0, 1.0), (0.0, 0.01)] {
+            assert!((nice_width(x) - width).abs() < 1e-12, "{x}");
+        }
+    }
+
+    #[test]
+    fn percentiles_are_nearest_rank() {
+        let rows: Vec<u64> = (1..=100).collect();
+        let p = rows_per_tile(&rows);
+        assert_eq!((p.min, p.p5, p.p50, p.p95, p.max), (1, 5, 50, 95, 100));
+        assert_eq!(rows_per_tile(&[7]).p50, 7);
+        assert_eq!(rows_per_tile(&[]).max, 0);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a data set is, in numbers. This file uses only `std`, so that a document writer can depend on it alone.
+
+/// The aggregates that describe a data set, as `Index::summary` counts them or as a caller fills them in.
+///
+/// Every number has one of two sources: *footer* (Parquet footers in the registry) or *catalogue* (the key columns in
+/// `galaxies`). No spectrum is read for any of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The files. Source: footer.
+    pub tiles: TileSummary,
+    /// The columns of the files, in the order of their names. Source: footer.
+    pub columns: Vec<ColumnSummary>,
+    /// The galaxies. Source: catalogue.
+    pub catalogue: CatalogueSummary,
+    /// How many redshifts fall where. Source: catalogue.
+    pub redshifts: Histogram,
+    /// Where on the sky the galaxies are. Source: catalogue.
+    pub sky: SkyCoverage,
+    /// Runs of anomaly scores that were recorded, in the order of their names. Source: `anomalies`.
+    pub anomaly_runs: Vec<RunSummary>,
+    /// Runs of group finding that were recorded, in the order of their names. Source: `galaxy_groups`.
+    pub group_runs: Vec<RunSummary>,
+}
+
+/// The files of a data set, from their footers.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TileSummary {
+    /// Readable files.
+    pub count: u64,
+    /// Files that are registered but could not be read.
+    pub unreadable: u64,
+    /// Rows of all readable files.
+    pub rows: u64,
+    /// Row groups of all readable files.
+    pub row_groups: u64,
+    /// Size of all readable files on disk, bytes.
+    pub bytes: u64,
+    /// How the rows are spread over the readable files.
+    pub rows_per_tile: RowsPerTile,
+    /// Programs that wrote the files (`created_by`) and the number of files of each, most frequent first.
+    pub created_by: Vec<(String, u64)>,
+}
+
+/// Percentiles of the number of rows in a file (nearest rank).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RowsPerTile {
+    /// Fewest rows.
+    pub min: u64,
+    /// 5th percentile.
+    pub p5: u64,
+    /// Median.
+    pub p50: u64,
+    /// 95th percentile.
+    pub p95: u64,
+    /// Most rows.
+    pub max: u64,
+}
+
+/// One column of the files, from their footers.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ColumnSummary {
+    /// Dotted path in the Parquet schema.
+    pub name: String,
+    /// Parquet type, with its logical type where it has one.
+    pub data_type: String,
+    /// Files that have the column.
+    pub tiles: u64,
+    /// Values, nulls included: rows for a plain column, list elements for a list.
+    pub values: u64,
+    /// Nulls among the values; `None` where a file keeps no count.
+    pub nulls: Option<u64>,
+    /// Size in the files, bytes, compressed.
+    pub bytes: u64,
+}
+
+/// The galaxies of a data set, from their key columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CatalogueSummary {
+    /// Rows.
+    pub rows: u64,
+    /// Different ids.
+    pub ids: u64,
+    /// Rows of fibres with no object on them: a negative id or an empty object type.
+    pub dead: u64,
+    /// Rows without a redshift, a fill value counted as none.
+    pub without_redshift: u64,
+    /// Rows without a position.
+    pub without_position: u64,
+    /// Rows of each class, most frequent first; rows without a class under the empty name.
+    pub classes: Vec<(String, u64)>,
+    /// Rows of each value of the redshift warning, most frequent first; `None` is no value.
+    pub warnings: Vec<(Option<i64>, u64)>,
+    /// Redshift.
+    pub z: Option<Bounds>,
+    /// Right ascension, degrees, ICRS.
+    pub ra: Option<Bounds>,
+    /// Declination, degrees, ICRS.
+    pub dec: Option<Bounds>,
+}
+
+/// The smallest and the largest value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bounds {
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// Counts in bins of equal width.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Histogram {
+    /// Lower edge of the first bin.
+    pub start: f64,
+    /// Width of a bin; 0 where there is no bin.
+    pub width: f64,
+    /// Values in each bin: bin `i` holds `start + i * width <= x < start + (i + 1) * width`.
+    pub counts: Vec<u64>,
+}
+
+/// Galaxies in each pixel of the sky, HEALPix NESTED.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SkyCoverage {
+    /// HEALPix order; nside is `2^order`.
+    pub order: u8,
+    /// Pixels that hold a galaxy, and how many they hold, in the order of the pixels.
+    pub pixels: Vec<(u64, u64)>,
+}
+
+impl SkyCoverage {
+    /// Area of the pixels that hold a galaxy, in square degrees.
+    ///
+    /// An upper bound of the survey's footprint: a pixel counts whole as soon as one galaxy is in it.
+    #[must_use]
+    pub fn area_square_degrees(&self) -> f64 {
+        let sky = 4.0 * 180.0 * 180.0 / std::f64::consts::PI;
+        let pixels_of_the_sky = 12.0 * 4_f64.powi(i32::from(self.order));
+        self.pixels.len() as f64 * sky / pixels_of_the_sky
+    }
+}
+
+/// One run whose results were recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RunSummary {
+    /// Name of the run.
+    pub run: String,
+    /// Rows of the run.
+    pub rows: u64,
+    /// What was measured: the largest score of an anomaly run, the members of the largest group of a group run.
+    pub largest: f64,
+    /// Different groups of a group run; 0 for an anomaly run.
+    pub groups: u64,
+    /// The options that the run was recorded with, as its program wrote them.
+    pub options: String,
+}

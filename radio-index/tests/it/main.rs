@@ -1,0 +1,18 @@
+//! Tests of radio-index, one file per topic. Everything that touches a database runs on both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod database;
+mod faults;
+mod plan;
+mod real;
+mod results;
+mod selection;
+mod summary;
+mod sync;
+mod tile;

@@ -1,0 +1,82 @@
+use radio_index::{Bounds, SyncOptions};
+
+use crate::database::on_every_database;
+use crate::tile;
+
+#[tokio::test]
+async fn a_summary_counts_the_survey() {
+    on_every_database(async |index, folder| {
+        tile::survey(folder);
+        index.sync(&SyncOptions::new(folder)).await.unwrap();
+        let s = index.summary().await.unwrap();
+
+        assert_eq!((s.tiles.count, s.tiles.rows, s.tiles.row_groups), (2, 8, 3 + 1));
+        assert_eq!((s.tiles.rows_per_tile.min, s.tiles.rows_per_tile.max), (3, 5));
+        let on_disk = ["a.parquet", "deep/b.parquet"].map(|name| folder.join(name).metadata().unwrap().len());
+        assert_eq!(s.tiles.bytes, on_disk.iter().sum::<u64>());
+        assert!(
+            s.tiles.created_by[0].0.contains("parquet-rs"),
+            "{:?}",
+            s.tiles.created_by
+        );
+
+        let names: Vec<_> = s.columns.iter().map(|c| c.name.as_str()).collect();
+        let sorted = [
+            "flux.list.element",
+            "objtype",
+            "spectype",
+            "target_dec",
+            "target_ra",
+            "targetid",
+            "z",
+            "zwarn",
+        ];
+        assert_eq!(names, sorted);
+        let z = &s.columns[6];
+        assert_eq!(
+            (z.data_type.as_str(), z.tiles, z.values, z.nulls),
+            ("DOUBLE", 2, 8, Some(2))
+        );
+        assert_eq!(s.columns[0].values, 16);
+
+        let c = &s.catalogue;
+        assert_eq!(
+            (c.rows, c.ids, c.dead, c.without_redshift, c.without_position),
+            (8, 8, 1, 3, 0)
+        );
+        assert_eq!(c.classes, [("GALAXY".into(), 5), (String::new(), 2), ("QSO".into(), 1)]);
+        assert_eq!(c.warnings, [(Some(0), 5), (None, 2), (Some(4), 1)]);
+        assert_eq!(c.z, Some(Bounds { min: 0.1, max: 2.0 }));
+        assert_eq!(c.ra, Some(Bounds { min: 10.0, max: 359.9 }));
+
+        assert_eq!(s.redshifts.counts.iter().sum::<u64>(), 5);
+        let bins = s.redshifts.counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        let edge = |bin: usize| s.redshifts.start + bin as f64 * s.redshifts.width;
+        let filled: Vec<_> = bins.map(|(bin, n)| (edge(bin), edge(bin + 1), *n)).collect();
+        assert_eq!(
+            filled.iter().map(|f| f.2).collect::<Vec<_>>(),
+            [1, 1, 1, 1, 1],
+            "{filled:?}"
+        );
+        for ((start, end, _), z) in filled.iter().zip([0.1, 0.15, 0.2, 0.3, 2.0]) {
+            assert!((*start..*end).contains(&z), "{z} in {start}..{end}");
+        }
+        assert_eq!(
+            s.sky.pixels.iter().map(|p| p.1).collect::<Vec<_>>().iter().sum::<u64>(),
+            8
+        );
+        assert_eq!(s.sky.pixels.len(), 2);
+        assert!((s.sky.area_square_degrees() - 2.0 * 0.839_290_6).abs() < 1e-4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_index_has_an_empty_summary() {
+    on_every_database(async |index, _| {
+        let s = index.summary().await.unwrap();
+        assert_eq!((s.tiles.count, s.catalogue.rows, s.catalogue.z), (0, 0, None));
+        assert!(s.redshifts.counts.is_empty() && s.columns.is_empty());
+    })
+    .await;
+}

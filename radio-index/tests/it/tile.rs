@@ -1,0 +1,125 @@
+//! Small tiles, written with the stock writer.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+
+/// One row of a test tile.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) targetid: i64,
+    pub(crate) ra: f64,
+    pub(crate) dec: f64,
+    pub(crate) z: Option<f64>,
+    pub(crate) zwarn: Option<i64>,
+    pub(crate) spectype: Option<&'static str>,
+    pub(crate) objtype: &'static str,
+}
+
+impl Row {
+    pub(crate) fn galaxy(targetid: i64, z: f64) -> Self {
+        let spectype = Some("GALAXY");
+        Self {
+            targetid,
+            ra: 10.0,
+            dec: 20.0,
+            z: Some(z),
+            zwarn: Some(0),
+            spectype,
+            objtype: "TGT",
+        }
+    }
+
+    pub(crate) fn dead(targetid: i64) -> Self {
+        Self {
+            targetid,
+            ra: 10.0,
+            dec: 20.0,
+            z: None,
+            zwarn: None,
+            spectype: None,
+            objtype: "",
+        }
+    }
+}
+
+/// Writes a tile with row groups of `group_rows` rows; `flux` is a list, so that there is something not to open.
+pub(crate) fn write(path: &Path, rows: &[Row], group_rows: usize) -> PathBuf {
+    let schema = parse_message_type(
+        "message schema {
+            required int64 targetid; required double target_ra; required double target_dec; optional double z;
+            optional int64 zwarn; optional binary spectype (STRING); required binary objtype (STRING);
+            required group flux (LIST) { repeated group list { required float element; } }
+        }",
+    );
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut file =
+        SerializedFileWriter::new(File::create(path).unwrap(), Arc::new(schema.unwrap()), properties).unwrap();
+    for rows in rows.chunks(group_rows) {
+        let text = |x: &str| ByteArray::from(x.as_bytes().to_vec());
+        let mut group = file.next_row_group().unwrap();
+        column::<Int64Type>(&mut group, rows.iter().map(|r| Some(r.targetid)));
+        column::<DoubleType>(&mut group, rows.iter().map(|r| Some(r.ra)));
+        column::<DoubleType>(&mut group, rows.iter().map(|r| Some(r.dec)));
+        column::<DoubleType>(&mut group, rows.iter().map(|r| r.z));
+        column::<Int64Type>(&mut group, rows.iter().map(|r| r.zwarn));
+        column::<ByteArrayType>(&mut group, rows.iter().map(|r| r.spectype.map(text)));
+        column::<ByteArrayType>(&mut group, rows.iter().map(|r| Some(text(r.objtype))));
+        let mut flux = group.next_column().unwrap().unwrap();
+        let levels: Vec<i16> = (0..2 * rows.len()).map(|i| i16::from(i % 2 == 1)).collect();
+        let values = vec![0.5; levels.len()];
+        flux.typed::<FloatType>()
+            .write_batch(&values, Some(&vec![1; levels.len()]), Some(&levels))
+            .unwrap();
+        flux.close().unwrap();
+        group.close().unwrap();
+    }
+    file.close().unwrap();
+    path.to_owned()
+}
+
+/// A survey of two tiles, of 5 and 3 rows, under `folder`.
+pub(crate) fn survey(folder: &Path) {
+    let first = [
+        Row::galaxy(11, 0.1),
+        Row::galaxy(12, 0.2),
+        Row {
+            spectype: Some("QSO"),
+            ..Row::galaxy(13, 2.0)
+        },
+        Row {
+            zwarn: Some(4),
+            ..Row::galaxy(14, 0.3)
+        },
+        Row::dead(-5),
+    ];
+    let second = [
+        Row {
+            ra: 359.9,
+            dec: -45.0,
+            ..Row::galaxy(21, 0.15)
+        },
+        Row::galaxy(22, 999_999.0),
+        Row {
+            objtype: "SKY",
+            ..Row::dead(616)
+        },
+    ];
+    write(&folder.join("a.parquet"), &first, 2);
+    write(&folder.join("deep/b.parquet"), &second, 100);
+}
+
+fn column<D: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, cells: impl Iterator<Item = Option<D::T>>) {
+    let cells: Vec<Option<D::T>> = cells.collect();
+    let levels: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
+    let values: Vec<D::T> = cells.into_iter().flatten().collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<D>().write_batch(&values, Some(&levels), None).unwrap();
+    column.close().unwrap();
+}

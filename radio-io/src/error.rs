@@ -1,0 +1,89 @@
+use std::error::Error as StdError;
+use std::path::PathBuf;
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why nothing could be read or written, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system refused.
+    #[error("{}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is not Parquet, is truncated, or is damaged.
+    #[error("{}: not a readable Parquet tile; is it complete?", path.display())]
+    Tile {
+        /// The tile.
+        path: PathBuf,
+        /// What the decoder said.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The tile lacks a column, or has it in another form.
+    #[error("{}: column {column:?}: {reason}", path.display())]
+    Column {
+        /// The tile.
+        path: PathBuf,
+        /// The column, as a dotted path.
+        column: String,
+        /// What is wrong, and what was expected.
+        reason: String,
+    },
+    /// A value in the tile cannot be used.
+    #[error("{}: row {row}, column {column:?}: {reason}", path.display())]
+    Value {
+        /// The tile.
+        path: PathBuf,
+        /// The row, counted from 0 in file order.
+        row: u64,
+        /// The column, as a dotted path.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tiles of one plan do not go together.
+    #[error("{}: {reason}", path.display())]
+    Mixed {
+        /// The tile that differs from the first one.
+        path: PathBuf,
+        /// How it differs.
+        reason: String,
+    },
+    /// The plan wants rows that the tile does not have: it changed after it was indexed.
+    #[error("{}: the plan wants row {row}, the tile has {rows} rows: sync the index again", path.display())]
+    Stale {
+        /// The tile.
+        path: PathBuf,
+        /// The first row that is not there.
+        row: u64,
+        /// How many rows there are.
+        rows: u64,
+    },
+    /// The reading thread stopped before its end: a bug in a decoder.
+    #[error("the reading thread stopped {batches} batches before the end")]
+    Interrupted {
+        /// Batches that are missing.
+        batches: usize,
+    },
+    /// An option has a value that cannot work.
+    #[error("option {option}: {reason}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Why not, and what would work.
+        reason: String,
+    },
+    /// A tile could not be written.
+    #[error("{}: not written", path.display())]
+    Write {
+        /// The tile.
+        path: PathBuf,
+        /// What went wrong.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}

@@ -1,0 +1,49 @@
+//! Batches of survey spectra from Parquet tiles: planned shuffle, prefetch, one schema for all dialects of tile.
+//!
+#![cfg_attr(feature = "mock", doc = "```")]
+#![cfg_attr(not(feature = "mock"), doc = "```ignore")]
+//! use radio_io::{ReadOptions, Reader, Shuffle, mock::Mock};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let plan = Mock::new(300).write(folder.path(), |_rows_done| {})?.plan;
+//! let options = ReadOptions::default().with_shuffle(Shuffle::window()).with_seed(7);
+//! let mut rows = 0;
+//! for batch in Reader::new(&plan, options)? {
+//!     let batch = batch?;
+//!     assert_eq!(batch.flux_matrix().map(|flux| flux.dim()), Some((batch.len(), 7781)));
+//!     rows += batch.len();
+//! }
+//! assert_eq!(rows, 300);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The plan usually comes from radio-index; a [`ReadPlan`] made of [`TileSlice`]s does as well. [`SpectrumBatch`] has the schema
+//! of a batch, [`SpectrumColumns`] the dialects of tiles.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
+//!
+//! # What this crate is not
+//!
+//! It knows no SQL and no database, and it makes no tokens or tensors: batches are Arrow, slices and `ndarray` views.
+
+mod batch;
+mod decode;
+mod error;
+mod grid;
+#[cfg(feature = "mock")]
+pub mod mock;
+mod options;
+mod order;
+mod reader;
+
+pub use batch::{Spectrum, SpectrumBatch};
+pub use error::{Error, Result};
+pub use options::{ReadOptions, Shuffle, SpectrumColumns};
+pub use radio_index::{ReadPlan, TileSlice};
+pub use reader::Reader;

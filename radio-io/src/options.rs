@@ -1,0 +1,172 @@
+use std::num::NonZeroUsize;
+
+/// In which order rows are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shuffle {
+    /// The order of the plan.
+    #[default]
+    None,
+    /// Pieces of tiles in random order; the rows of neighbouring pieces mixed in a window of at least this many rows.
+    ///
+    /// The window is held in memory, decoded. More rows mix better: 2,048 rows of DESI are 190 MB.
+    Window {
+        /// Rows in a window.
+        rows: NonZeroUsize,
+    },
+}
+
+impl Shuffle {
+    /// A window of 2,048 rows.
+    #[must_use]
+    pub fn window() -> Self {
+        Self::Window {
+            rows: const { NonZeroUsize::new(2_048).unwrap() },
+        }
+    }
+}
+
+/// Where the parts of a spectrum are in a tile, as dotted paths.
+///
+/// Each field lists the accepted names in the order of preference; the first that a tile has is taken. With the
+/// defaults both of these are read:
+/// - *flat* tiles: `flux`, `ivar` and `mask` as lists of one length, and one wavelength grid in the file's metadata, as
+///   JSON under the key `wavelength`: `{"start": 3600.0, "step": 0.8, "n": 7781}`, in Å;
+/// - *struct* tiles: `spectrum.flux`, `spectrum.ivar`, `spectrum.mask` and `spectrum.lambda` as lists of any length, a
+///   grid for every row (Multimodal Universe, HATS).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpectrumColumns {
+    /// Linkage key: an integer, or a string of digits. Default: `targetid`, `TARGETID`, `object_id`.
+    pub id: Vec<String>,
+    /// Flux, in the unit of the tile. Default: `flux`, `FLUX`, `spectrum.flux`.
+    pub flux: Vec<String>,
+    /// Inverse variance of the flux. Default: `ivar`, `IVAR`, `spectrum.ivar`.
+    pub ivar: Vec<String>,
+    /// Mask: bits, or a boolean; anything but 0 is bad. Optional. Default: `mask`, `MASK`, `spectrum.mask`.
+    pub mask: Vec<String>,
+    /// Wavelength, where every row has its own grid. Default: `wavelength`, `WAVELENGTH`, `lambda`,
+    /// `spectrum.wavelength`, `spectrum.lambda`.
+    pub wavelength: Vec<String>,
+}
+
+impl Default for SpectrumColumns {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self {
+            id: names(&["targetid", "TARGETID", "object_id"]),
+            flux: names(&["flux", "FLUX", "spectrum.flux"]),
+            ivar: names(&["ivar", "IVAR", "spectrum.ivar"]),
+            mask: names(&["mask", "MASK", "spectrum.mask"]),
+            wavelength: names(&[
+                "wavelength",
+                "WAVELENGTH",
+                "lambda",
+                "spectrum.wavelength",
+                "spectrum.lambda",
+            ]),
+        }
+    }
+}
+
+/// What to read, in which order and how far ahead.
+///
+/// ```
+/// use radio_io::{ReadOptions, Shuffle};
+///
+/// let options = ReadOptions::default().with_shuffle(Shuffle::window()).with_seed(7).with_columns(["z"]);
+/// assert_eq!(options.batch_rows.get(), 256);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Rows of a batch; the last one may have fewer. Default: 256.
+    pub batch_rows: NonZeroUsize,
+    /// Leaves out the last batch if it is short. Default: `false`.
+    pub drop_last: bool,
+    /// Order of the rows. Default: [`Shuffle::None`].
+    pub shuffle: Shuffle,
+    /// Seed of the shuffle. Default: 0.
+    pub seed: u64,
+    /// Which pass over the data this is: every epoch has its own order. Default: 0.
+    pub epoch: u64,
+    /// Batches that are kept ready ahead of the consumer. Default: 10.
+    pub prefetch: NonZeroUsize,
+    /// Further columns to pass through as they are, by their name at the top level of the tile. Default: none.
+    pub columns: Vec<String>,
+    /// Where the parts of a spectrum are. Default: DESI's names and their usual aliases.
+    pub spectrum: SpectrumColumns,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            batch_rows: const { NonZeroUsize::new(256).unwrap() },
+            drop_last: false,
+            shuffle: Shuffle::None,
+            seed: 0,
+            epoch: 0,
+            prefetch: const { NonZeroUsize::new(10).unwrap() },
+            columns: Vec::new(),
+            spectrum: SpectrumColumns::default(),
+        }
+    }
+}
+
+impl ReadOptions {
+    /// Sets the rows of a batch.
+    #[must_use]
+    pub fn with_batch_rows(mut self, rows: NonZeroUsize) -> Self {
+        self.batch_rows = rows;
+        self
+    }
+
+    /// Leaves out the last batch if it is short, so that all have the same shape.
+    #[must_use]
+    pub fn with_drop_last(mut self) -> Self {
+        self.drop_last = true;
+        self
+    }
+
+    /// Sets the order of the rows.
+    #[must_use]
+    pub fn with_shuffle(mut self, shuffle: Shuffle) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// Sets the seed of the shuffle.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the pass over the data.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// Sets how many batches are kept ready.
+    #[must_use]
+    pub fn with_prefetch(mut self, batches: NonZeroUsize) -> Self {
+        self.prefetch = batches;
+        self
+    }
+
+    /// Passes further columns through.
+    #[must_use]
+    pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says where the parts of a spectrum are.
+    #[must_use]
+    pub fn with_spectrum(mut self, spectrum: SpectrumColumns) -> Self {
+        self.spectrum = spectrum;
+        self
+    }
+}

@@ -1,0 +1,164 @@
+use std::fs;
+use std::path::Path;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use radio_io::{Error, ReadOptions, ReadPlan, Reader, TileSlice};
+use std::sync::Arc;
+
+use crate::tile::{GRID, flat, plan, ragged, write};
+
+/// Reads all of a tile; the error must name the tile and say each of `words`.
+#[track_caller]
+fn check(path: &Path, rows: u64, options: ReadOptions, words: &[&str]) {
+    let result: Result<Vec<_>, Error> = Reader::new(&plan([(path, rows)]), options).unwrap().collect();
+    let error = result.unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains(path.to_str().unwrap()), "{message}");
+    for word in words {
+        assert!(message.contains(word), "{message:?} does not say {word:?}");
+    }
+}
+
+fn replace(batch: &RecordBatch, column: &str, array: &ArrayRef) -> RecordBatch {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let parts = columns.map(|(f, a)| (f.name(), if f.name() == column { array.clone() } else { a.clone() }));
+    let new = RecordBatch::try_from_iter(parts).unwrap();
+    let schema = arrow_schema::Schema::new_with_metadata(new.schema().fields().clone(), schema.metadata().clone());
+    new.with_schema(Arc::new(schema)).unwrap()
+}
+
+#[test]
+fn files_that_are_no_tiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    check(&path, 1, ReadOptions::default(), &[]);
+    fs::write(&path, "some text, in spite of the name").unwrap();
+    check(&path, 1, ReadOptions::default(), &["not a readable Parquet tile"]);
+    write(&path, &flat(&[1, 2, 3], Some(GRID)), 9);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    check(&path, 3, ReadOptions::default(), &["is it complete?"]);
+}
+
+#[test]
+fn columns_that_are_missing_or_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let options = ReadOptions::default;
+    let good = flat(&[1, 2, 3], Some(GRID));
+
+    write(&path, &good.project(&[0, 1, 2, 4]).unwrap(), 9);
+    check(
+        &path,
+        3,
+        options(),
+        &["\"ivar\"", "looked for ivar, IVAR, spectrum.ivar"],
+    );
+    write(&path, &good, 9);
+    check(
+        &path,
+        3,
+        options().with_columns(["no_such"]),
+        &["\"no_such\"", "asked for"],
+    );
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    write(&path, &replace(&good, "flux", &text), 9);
+    check(&path, 3, options(), &["\"flux\"", "Utf8 is not a list of numbers"]);
+    write(&path, &replace(&good, "targetid", &text), 9);
+    check(&path, 3, options(), &["row 0", "\"targetid\"", "string of digits"]);
+    write(&path, &flat(&[1, 2, 3], None), 9);
+    check(
+        &path,
+        3,
+        options(),
+        &["\"wavelength\"", "no wavelength grid in the file's metadata"],
+    );
+    write(&path, &flat(&[1, 2, 3], Some(r#"{"start": 1, "step": 1, "n": 6}"#)), 9);
+    check(
+        &path,
+        3,
+        options(),
+        &[
+            "row 0",
+            "\"flux\"",
+            "5 pixels, but the grid in the file's metadata has 6",
+        ],
+    );
+}
+
+#[test]
+fn rows_whose_parts_do_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let long = ragged(&["1", "2"], &[vec![Some(1.0)], vec![Some(1.0), Some(2.0)]]);
+    let short = ragged(&["1", "2"], &[vec![Some(1.0)], vec![Some(1.0)]]);
+    let with_other_ivar = |names: [&str; 2]| {
+        let [long, short] = [&long, &short].map(|batch| batch.column_by_name("spectrum").unwrap().clone());
+        RecordBatch::try_from_iter([
+            ("object_id", Arc::new(StringArray::from(vec!["1", "2"])) as ArrayRef),
+            (names[0], long),
+            (names[1], short),
+        ])
+        .unwrap()
+    };
+    write(&path, &with_other_ivar(["spectrum", "other"]), 9);
+    let mut options = ReadOptions::default();
+    options.spectrum.ivar = vec!["other.ivar".into()];
+    check(
+        &path,
+        2,
+        options,
+        &["row 1", "\"other.ivar\"", "1 pixels, but \"spectrum.flux\" has 2"],
+    );
+}
+
+#[test]
+fn a_tile_that_shrank_since_it_was_indexed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder.path().join("t.parquet"), &flat(&[1, 2, 3], Some(GRID)), 9);
+    check(
+        &path,
+        5,
+        ReadOptions::default(),
+        &["row 3", "has 3 rows", "sync the index again"],
+    );
+}
+
+#[test]
+fn tiles_of_two_kinds_in_one_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write(&folder.path().join("a.parquet"), &flat(&[1, 2], Some(GRID)), 9);
+    let grid = GRID.replace("4000", "4001");
+    let second = write(&folder.path().join("b.parquet"), &flat(&[3, 4], Some(&grid)), 9);
+    let plan = ReadPlan::from_iter([&first, &second].map(|path| TileSlice::new(path.to_str().unwrap(), 0..2)));
+    let error = Reader::new(&plan, ReadOptions::default())
+        .unwrap()
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Mixed { path, .. } if *path == second),
+        "{error}"
+    );
+    assert!(error.to_string().contains("wavelength grid"), "{error}");
+}
+
+#[test]
+fn good_batches_come_before_the_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = write(
+        &folder.path().join("a.parquet"),
+        &flat(&(0..512).collect::<Vec<_>>(), Some(GRID)),
+        99,
+    );
+    let gone = folder.path().join("b.parquet");
+    let mut reader = Reader::new(
+        &plan([(good.as_path(), 512), (gone.as_path(), 7)]),
+        ReadOptions::default(),
+    )
+    .unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().len(), 256);
+    assert_eq!(reader.next().unwrap().unwrap().len(), 256);
+    assert!(matches!(reader.next().unwrap(), Err(Error::Io { path, .. }) if path == gone));
+    assert!(reader.next().is_none());
+}

@@ -1,0 +1,14 @@
+//! Tests of radio-io, one file per topic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod bad_tiles;
+#[cfg(feature = "mock")]
+mod mock;
+mod reading;
+mod real;
+mod tile;

@@ -1,0 +1,109 @@
+//! What can go wrong, told apart by what the caller can do about it.
+
+use std::path::PathBuf;
+
+/// The cause of an [`Error`] whose type belongs to a library that this crate does not expose.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option or a size is outside its range: choose another value.
+    #[error("{name} is {value}, but it must be {expected}")]
+    Option {
+        /// The option, as its setter is called.
+        name: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+
+    /// Two arrays, or an array and a model, do not fit together.
+    #[error("{array} has shape {found:?}, but {expected:?} is needed: {help}")]
+    Shape {
+        /// The array that does not fit.
+        array: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that would fit.
+        expected: Vec<usize>,
+        /// What the shape has to agree with.
+        help: &'static str,
+    },
+
+    /// No device has this name, or the feature that drives it is off.
+    #[error("no device {name:?}: {help}")]
+    Device {
+        /// The name that was asked for.
+        name: String,
+        /// What to change.
+        help: String,
+    },
+
+    /// The loss or its gradient is infinite or not a number. The model is as it was before this step.
+    #[error(
+        "training diverged in step {step}: lower the learning rate, raise sigma_floor or look for outliers in the batch"
+    )]
+    Diverged {
+        /// The step, counted from 0.
+        step: usize,
+    },
+
+    /// The device failed: out of memory, lost, or a kernel that did not run.
+    #[error("the device failed while {action}")]
+    Execution {
+        /// What was being done.
+        action: &'static str,
+        /// The report of the back end.
+        source: Source,
+    },
+
+    /// The file is not a model that this crate wrote, or it is damaged.
+    #[error("{path:?} is not a model of this kind: {reason}")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file could not be written or read: check that the folder exists, its permissions and free space.
+    #[error("cannot {action} {path:?}")]
+    File {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Source,
+    },
+
+    /// The scores could not be put into an Arrow batch.
+    #[error("cannot make a record batch of the scores")]
+    Arrow {
+        /// The cause.
+        source: Source,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, source: impl Into<Source>) -> Self {
+        Self::File {
+            action,
+            path: path.into(),
+            source: source.into(),
+        }
+    }
+
+    pub(crate) fn execution(action: &'static str, source: impl Into<Source>) -> Self {
+        Self::Execution {
+            action,
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The length of a gradient over all weights of a module.
+//!
+//! burn clips each weight matrix by itself, which turns the gradient; here it keeps its direction.
+
+use burn::Tensor;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+
+/// The Euclidean length of all gradients together, shape `(1)`; `None` where there are none.
+pub(crate) fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    let mut visitor = Squares { gradients, sum: None };
+    module.visit(&mut visitor);
+    visitor.sum.map(Tensor::sqrt)
+}
+
+/// The same gradients, `factor` times as long.
+pub(crate) fn scaled<M: Module>(module: &M, gradients: GradientsParams, factor: f32) -> GradientsParams {
+    let mut visitor = Scale { gradients, factor };
+    module.visit(&mut visitor);
+    visitor.gradients
+}
+
+struct Squares<'a> {
+    gradients: &'a GradientsParams,
+    sum: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for Squares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            // Rows first, as for the loss: the result must not depend on the number of threads.
+            let squares = gradient.square().sum_dim(D - 1).sum();
+            self.sum = Some(match self.sum.take() {
+                Some(sum) => sum + squares,
+                None => squares,
+            });
+        }
+    }
+}
+
+struct Scale {
+    gradients: GradientsParams,
+    factor: f32,
+}
+
+impl ModuleVisitor for Scale {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient * self.factor);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::module::Module;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::{PatchAutoencoder, PatchAutoencoderConfig};
+
+    fn gradients(model: &PatchAutoencoder) -> GradientsParams {
+        let flux = Tensor::<3>::ones([3, 5, 4], &model.device());
+        GradientsParams::from_grads(model.forward(flux).square().sum().backward(), model)
+    }
+
+    #[test]
+    fn is_the_length_over_all_weights() -> crate::Result<()> {
+        let model = PatchAutoencoderConfig::new(5, 4).init(&Device::flex())?.train();
+        let mut by_hand = 0.0;
+        for layer in model.layers() {
+            let gradients = gradients(&model);
+            let weight = gradients.get::<2>(layer.weight.id).map(|g| g.reshape([-1]));
+            let bias = layer.bias.as_ref().and_then(|bias| gradients.get::<1>(bias.id));
+            for gradient in [weight, bias] {
+                let gradient = gradient.map_or(Ok(Vec::new()), |g| crate::autoencoder::read(g, "reading"))?;
+                assert!(!gradient.is_empty());
+                by_hand += gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
+            }
+        }
+        for factor in [1.0, 0.25] {
+            let gradients = scaled(&model, gradients(&model), factor);
+            let length: f32 = norm(&model, &gradients).map_or(0.0, Tensor::into_scalar);
+            let expected = by_hand.sqrt() * f64::from(factor);
+            assert!(
+                (f64::from(length) - expected).abs() < 1e-5 * expected,
+                "{length} {expected}"
+            );
+        }
+        Ok(())
+    }
+}

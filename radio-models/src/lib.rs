@@ -1,0 +1,66 @@
+//! Autoencoders for survey spectra, and anomaly scores that know about errors.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use ndarray::{Array2, Array3};
+//! use radio_models::{AnomalyScorer, PatchAutoencoderConfig, Tokens, Trainer, TrainerOptions, device};
+//!
+//! // 16 spectra of 10 tokens with 8 pixels; radio-tokenize makes such arrays.
+//! let flux = Array3::from_shape_fn((16, 10, 8), |(row, token, _)| 1.0 + 0.01 * (row * token) as f32);
+//! let sigma = Array3::from_elem((16, 10, 8), 0.1);
+//! let wavelength = Array2::from_shape_fn((16, 10), |(_, token)| 4000.0 + 100.0 * token as f64);
+//! let (ids, snr): (Vec<i64>, _) = ((0..16).collect(), [10.0; 16]);
+//! let tokens = Tokens::new(&ids, flux.view(), sigma.view(), wavelength.view(), &snr)?;
+//!
+//! let model = PatchAutoencoderConfig::new(10, 8).init(&device("cpu")?)?;
+//! let mut trainer = Trainer::new(TrainerOptions::default().with_steps(100), model)?;
+//! for _ in 0..100 {
+//!     trainer.step(&tokens)?; // in real life, another batch each time
+//! }
+//! let scores = AnomalyScorer::new(trainer.finish()).score(&tokens)?;
+//! assert!(scores.rows.iter().all(|row| row.score < Some(0.2)));
+//! # }
+//! # Ok::<(), radio_models::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! Each is a library that computes; any can be on together, and [`device`] chooses by name at run time. Without any
+//! the crate compiles, but nothing can be trained.
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `flex` | yes | the CPU, in pure Rust |
+//! | `tch` | no | LibTorch, CPU and CUDA; needs a LibTorch when it is built; burn drops it after 0.22 |
+//! | `vulkan` | no | any graphics card through Vulkan |
+//! | `wgpu` | no | any graphics card through WebGPU |
+//! | `cuda` | no | NVIDIA cards through CubeCL; its build downloads an LLVM |
+//!
+//! # What it is not
+//!
+//! It reads no survey and no catalogue: spectra come in as [`Tokens`], which borrow plain arrays, and scores leave as
+//! Arrow or Parquet. It is no framework for training: the loop over batches belongs to the caller, with the caller's
+//! reader and the caller's errors. And a high score is not a discovery: it says that the model has not seen the like,
+//! which is true of sky lines and cosmic rays too.
+
+mod autoencoder;
+mod checkpoint;
+mod device;
+mod error;
+mod gradients;
+mod score_file;
+mod scorer;
+mod scores;
+mod tokens;
+mod trainer;
+
+pub use autoencoder::{PatchAutoencoder, PatchAutoencoderConfig};
+/// burn, in the version whose `Device` and `Tensor` are in the signatures here.
+pub use burn;
+pub use device::device;
+pub use error::{Error, Result, Source};
+pub use score_file::ScoreFile;
+pub use scorer::AnomalyScorer;
+pub use scores::{Score, Scores};
+pub use tokens::Tokens;
+pub use trainer::{Trainer, TrainerOptions};

@@ -1,0 +1,25 @@
+//! Tests of the public interface.
+#![cfg(feature = "flex")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may say why it was skipped"
+)]
+
+mod checkpoint;
+mod common;
+mod determinism;
+mod device;
+mod loss;
+mod quality;
+mod real;
+mod score_file;
+mod scores;
+mod shapes;
+mod trainer;

@@ -1,0 +1,77 @@
+//! What can go wrong.
+
+/// Why a batch could not be tokenized, restored or encoded.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option has a value that makes no sense; change the option.
+    #[error("{name} is {value}: {rule}")]
+    Parameter {
+        /// The option, as it is called in the API.
+        name: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What the option must satisfy.
+        rule: &'static str,
+    },
+    /// Two arrays that belong together differ in shape.
+    #[error("{what} has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The array.
+        what: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that the other arrays call for.
+        expected: Vec<usize>,
+    },
+    /// The offsets do not cut the values into rows.
+    #[error("offset {value} at position {position}: {rule}")]
+    Offsets {
+        /// Where in the offsets, counted from 0.
+        position: usize,
+        /// The offset there (0 if there is none).
+        value: usize,
+        /// What it must satisfy.
+        rule: &'static str,
+    },
+    /// A wavelength is unusable: not finite, not positive, or not larger than the one before it.
+    #[error("wavelength {wavelength} at row {row}, pixel {pixel}: {rule}")]
+    Wavelength {
+        /// The row; 0 for a grid that all rows share.
+        row: usize,
+        /// The pixel within the row.
+        pixel: usize,
+        /// The wavelength, in Angstrom.
+        wavelength: f64,
+        /// What it must satisfy.
+        rule: &'static str,
+    },
+    /// A row has pixels beyond its last whole patch and [`Tail::Error`](crate::Tail::Error) was asked for.
+    #[error(
+        "row {row} has {pixels} pixels, which patches of {patch} every {stride} pixels do not cover exactly; \
+         use Tail::PadAndMask or Tail::Drop"
+    )]
+    Tail {
+        /// The first such row.
+        row: usize,
+        /// Its number of pixels.
+        pixels: usize,
+        /// Pixels in a patch.
+        patch: usize,
+        /// Pixels from the start of one patch to the start of the next.
+        stride: usize,
+    },
+    /// The padded batch has more elements than an array can hold; use smaller batches.
+    #[error("{rows} rows of {tokens} tokens of {patch} pixels are too many for one array; use smaller batches")]
+    TooLarge {
+        /// Rows of the batch.
+        rows: usize,
+        /// Tokens of the longest row.
+        tokens: usize,
+        /// Pixels in a patch.
+        patch: usize,
+    },
+}
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

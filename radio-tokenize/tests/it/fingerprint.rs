@@ -1,0 +1,48 @@
+//! The canonical text of a configuration and its hash. These strings are stored beside models: they must not change
+//! while the tokens do not.
+
+use std::collections::HashSet;
+
+use radio_tokenize::{Normalize, Tail, Tokenizer};
+
+use crate::support::NORMALIZE;
+
+/// The hashes were computed by a separate implementation of FNV-1a (64 bits, offset basis cbf29ce484222325, prime
+/// 100000001b3) in Python.
+#[track_caller]
+fn check(tokenizer: &Tokenizer, text: &str, fingerprint: &str) {
+    assert_eq!(tokenizer.to_string(), text);
+    assert_eq!(tokenizer.fingerprint(), fingerprint);
+}
+
+#[test]
+fn texts_and_hashes_are_pinned() {
+    check(
+        &Tokenizer::new(32),
+        "radio-tokenize/1 patch=32 stride=32 tail=pad-and-mask normalize=median",
+        "a7abe6f0958db296",
+    );
+    check(
+        &Tokenizer::new(20)
+            .stride(10)
+            .tail(Tail::Error)
+            .normalize(Normalize::WeightedMean),
+        "radio-tokenize/1 patch=20 stride=10 tail=error normalize=weighted-mean",
+        "22d5519d438d73ee",
+    );
+}
+
+#[test]
+fn every_option_counts() {
+    let mut seen = HashSet::new();
+    for patch in [31, 32] {
+        for stride in [30, 31] {
+            for tail in [Tail::PadAndMask, Tail::Drop, Tail::Error] {
+                for normalize in NORMALIZE {
+                    let tokenizer = Tokenizer::new(patch).stride(stride).tail(tail).normalize(normalize);
+                    assert!(seen.insert(tokenizer.fingerprint()), "{tokenizer}");
+                }
+            }
+        }
+    }
+}

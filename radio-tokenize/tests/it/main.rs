@@ -1,0 +1,17 @@
+//! Tests of the public interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod detokenize;
+mod edges;
+mod encoding;
+mod fingerprint;
+mod input;
+mod laws;
+mod normalize;
+mod slow;
+mod support;

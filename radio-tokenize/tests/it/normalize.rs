@@ -1,0 +1,114 @@
+//! Offset and scale, by hand.
+
+use radio_tokenize::{Normalize, Tokenizer, flag};
+
+use crate::support::tokenize;
+
+/// Offset, scale and flags of fluxes with inverse variances.
+#[track_caller]
+fn check(normalize: Normalize, flux: &[f32], ivar: &[f32], expected: (f32, f32, u32)) {
+    let batch = tokenize(&Tokenizer::new(3).normalize(normalize), flux, ivar);
+    assert_eq!(
+        (batch.offset[0], batch.scale[0], batch.flags[0]),
+        expected,
+        "{normalize:?} of {flux:?}"
+    );
+}
+
+/// The same for [`Normalize::Median`], with all inverse variances 1.
+#[track_caller]
+fn check_median(flux: &[f32], scale: f32, flags: u32) {
+    check(Normalize::Median, flux, &vec![1.0; flux.len()], (0.0, scale, flags));
+}
+
+#[test]
+fn medians_of_even_and_odd_counts() {
+    check_median(&[7.0], 7.0, 0);
+    check_median(&[10.0, 11.0], 10.5, 0);
+    check_median(&[12.0, 10.0, 11.0], 11.0, 0);
+    check_median(&[13.0, 10.0, 12.0, 11.0], 11.5, 0);
+    check(
+        Normalize::Median,
+        &[13.0, 10.0, 12.0, 11.0],
+        &[1.0, 0.0, 1.0, 1.0],
+        (0.0, 12.0, 0),
+    );
+    // The sum of the two in the middle would overflow.
+    check(Normalize::Median, &[f32::MAX; 2], &[1e-4; 2], (0.0, f32::MAX, 0));
+}
+
+#[test]
+fn a_median_without_significance_is_not_used() {
+    let sigma = |mad: f64| (1.482_602_218_505_602 * mad) as f32;
+    check_median(&[-1.0, -2.0, -3.0], sigma(1.0), flag::SCALE_IS_MAD);
+    check_median(&[-4.0, 0.0, 3.0], sigma(3.0), flag::SCALE_IS_MAD);
+    // Median 1, deviations 0 1 1 1 1: the error of the median is 1.2533 · 1.4826 / √5 = 0.83.
+    check_median(&[0.0, 0.0, 1.0, 2.0, 2.0], 1.0, 0);
+    // Median 1, MAD 2: the error is 1.66.
+    check_median(&[-1.0, -1.0, 1.0, 3.0, 3.0], sigma(2.0), flag::SCALE_IS_MAD);
+    // Four values, deviations 0.5 0.5 3.5 3.5: half of them are small, but the MAD, 2, is not.
+    check_median(&[-2.0, 1.0, 2.0, 5.0], sigma(2.0), flag::SCALE_IS_MAD);
+    // Median 3, deviations 0.5 0.5 4 4: the MAD is 2.25, the error 2.09; only half of the deviations show it.
+    check_median(&[-1.0, 2.5, 3.5, 7.0], 3.0, 0);
+}
+
+#[test]
+fn no_light_and_no_spread_give_a_scale_of_one() {
+    check_median(&[0.0; 5], 1.0, flag::SCALE_IS_ONE);
+    check_median(&[-0.0, 0.0, 0.0], 1.0, flag::SCALE_IS_ONE);
+    check_median(&[-2.0; 4], 1.0, flag::SCALE_IS_ONE);
+    check_median(&[-2.0], 1.0, flag::SCALE_IS_ONE);
+    // A scale that is not a normal number would lose digits.
+    check_median(&[1e-40; 4], 1.0, flag::SCALE_IS_ONE);
+    // The MAD of these overflows.
+    check_median(&[f32::MAX, f32::MAX, -f32::MAX, -f32::MAX], 1.0, flag::SCALE_IS_ONE);
+}
+
+#[test]
+fn means_and_spreads() {
+    let flux = [1.0, 2.0, 3.0, 6.0];
+    check(Normalize::MeanStd, &flux, &[1.0; 4], (3.0, 3.5_f32.sqrt(), 0));
+    check(
+        Normalize::MeanStd,
+        &flux,
+        &[1.0, 9.0, 1.0, 0.0],
+        (2.0, (2.0_f32 / 3.0).sqrt(), 0),
+    );
+    // (1 + 3 · 2 + 0.25 · 6) / 4.25 = 2; (1 + 0 + 0.25 · 16) / 4.25.
+    check(
+        Normalize::WeightedMean,
+        &flux,
+        &[1.0, 3.0, 0.0, 0.25],
+        (2.0, (5.0_f32 / 4.25).sqrt(), 0),
+    );
+    for normalize in [Normalize::MeanStd, Normalize::WeightedMean] {
+        check(normalize, &[0.1; 7], &[0.3; 7], (0.1, 1.0, flag::SCALE_IS_ONE));
+        check(normalize, &[0.1], &[0.3], (0.1, 1.0, flag::SCALE_IS_ONE));
+        check(
+            normalize,
+            &[f32::MAX; 3],
+            &[f32::MAX; 3],
+            (f32::MAX, 1.0, flag::SCALE_IS_ONE),
+        );
+    }
+    check(Normalize::None, &flux, &[1.0; 4], (0.0, 1.0, 0));
+}
+
+#[test]
+fn a_spread_of_rounding_errors_is_none() {
+    let ivar: Vec<f32> = (1..1000_u16).map(|i| 0.3 * f32::from(i).sqrt()).collect();
+    check(
+        Normalize::WeightedMean,
+        &[0.1; 999],
+        &ivar,
+        (0.1, 1.0, flag::SCALE_IS_ONE),
+    );
+}
+
+#[test]
+fn errors_are_scaled_with_the_flux() {
+    let batch = tokenize(&Tokenizer::new(2), &[3.0, 5.0], &[4.0, 0.25]);
+    assert_eq!(batch.values.iter().copied().collect::<Vec<f32>>(), [0.75, 1.25]);
+    assert_eq!(batch.errors.iter().copied().collect::<Vec<f32>>(), [0.125, 0.5]);
+    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr[0]), (4.25, 4.25));
+}
