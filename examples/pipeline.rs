@@ -53,8 +53,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR", default_value = "radio-out")]
     out: PathBuf,
     /// Spectra of the mock survey
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    spectra: usize,
+    #[arg(long, value_name = "N", default_value = "20000")]
+    spectra: NonZeroUsize,
     /// Seed of the mock survey, the shuffle and the model
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -71,9 +71,9 @@ pub(crate) struct Options {
     #[arg(long)]
     good: bool,
     /// Training steps of the autoencoder
-    #[arg(long, value_name = "N", default_value_t = 400)]
-    steps: usize,
-    /// The survey's own answers for the datasheet, in TOML
+    #[arg(long, value_name = "N", default_value = "400")]
+    steps: NonZeroUsize,
+    /// The survey's own answers for the datasheet, in TOML [default: OUT/answers.toml, made where it is missing]
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
 }
@@ -166,9 +166,9 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 /// Step 1: a survey to practise with.
 fn make_mock(options: &Options, report: &Report) -> Result<PathBuf> {
     let folder = options.out.join(format!("mock-{}-{}", options.spectra, options.seed));
-    let bar = progress("making a mock survey", options.spectra as u64);
+    let bar = progress("making a mock survey", options.spectra.get() as u64);
     let step = Instant::now();
-    let mock = Mock::new(options.spectra)
+    let mock = Mock::new(options.spectra.get())
         .seed(options.seed)
         .write(&folder, |rows| bar.set_position(rows))?;
     let what = format!(
@@ -247,18 +247,22 @@ fn train(
     let model = PatchAutoencoderConfig::new(tokens, PATCH)
         .with_seed(options.seed)
         .init(&device)?;
-    let mut trainer = Trainer::new(TrainerOptions::default().with_steps(options.steps), model)?;
+    let steps = options.steps.get();
+    let schedule = TrainerOptions::default();
+    let warmup = schedule.warmup_steps.min(steps);
+    let schedule = schedule.with_steps(steps).with_warmup_steps(warmup);
+    let mut trainer = Trainer::new(schedule, model)?;
     let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
     let read = ReadOptions::default()
         .with_batch_rows(batch_rows)
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
-    let bar = progress("training", options.steps as u64);
+    let bar = progress("training", steps as u64);
     let (mut losses, mut rows) = (Vec::new(), 0);
     let step = Instant::now();
     for epoch in 0.. {
         for batch in Reader::new(plan, read.clone().with_epoch(epoch))? {
-            if trainer.steps() == options.steps {
+            if trainer.steps() == steps {
                 break;
             }
             let batch = batch?;
@@ -268,7 +272,7 @@ fn train(
             bar.set_position(trainer.steps() as u64);
         }
         // Rows without a single good pixel teach nothing; a survey of nothing else would go on for ever.
-        if trainer.steps() == options.steps || losses.is_empty() {
+        if trainer.steps() == steps || losses.is_empty() {
             break;
         }
     }
@@ -406,10 +410,22 @@ async fn group(index: &Index, selection: Selection, report: &Report) -> Result<(
 
 /// Step 6: the datasheet, from what the index knows.
 async fn document(index: &Index, options: &Options, tokenizer: &Tokenizer, report: &Report) -> Result<PathBuf> {
-    let answers = match &options.answers {
-        Some(path) => Answers::from_toml(&fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?)?,
-        None => Answers::default(),
-    };
+    let own = options.out.join("answers.toml");
+    if options.answers.is_none() && !own.exists() {
+        // Questions for people, to be answered once; about the mock everything is known.
+        let is_mock = options.tiles.is_none() && options.catalog.is_none();
+        fs::write(
+            &own,
+            if is_mock {
+                include_str!("mock_answers.toml")
+            } else {
+                Answers::starter()
+            },
+        )?;
+    }
+    let path = options.answers.as_ref().unwrap_or(&own);
+    let answers = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let answers = Answers::from_toml(&answers).map_err(|e| format!("{}: {e}", path.display()))?;
     let step = Instant::now();
     let summary = index.summary().await?;
     let datasheet = Datasheet::new(&summary, &answers)

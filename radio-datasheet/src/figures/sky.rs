@@ -46,7 +46,8 @@ pub(crate) fn map(sky: &SkyCoverage) -> Result<Option<Figure>> {
         Some(local) => {
             alt += &format!(
                 ", around right ascension {}° and declination {}°",
-                format::decimal(local.ra, 1),
+                // Rounded first: 359.98° is shown as 0.0°.
+                format::decimal((local.ra * 10.0).round().rem_euclid(3600.0) / 10.0, 1),
                 format::decimal(local.dec, 1)
             );
             patch::draw(&cells, local, &alt)
