@@ -21,7 +21,7 @@ use radio_datasheet::{Answers, Datasheet};
 use radio_fof::{Density, RedshiftFof, Survey, group_sizes};
 use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, Selection, SyncOptions};
 use radio_io::mock::Mock;
-use radio_io::{ReadOptions, Reader, Shuffle, SpectrumBatch};
+use radio_io::{BadTiles, ReadOptions, Reader, Shuffle, SpectrumBatch};
 use radio_models::{
     AnomalyScorer, PatchAutoencoder, PatchAutoencoderConfig, ScoreFile, Tokens, Trainer, TrainerOptions,
 };
@@ -211,11 +211,13 @@ async fn sync(index: &Index, folder: &Path, report: &Report) -> Result<PathBuf> 
 fn stream(plan: &ReadPlan, options: &Options, report: &Report) -> Result<usize> {
     let bar = progress("streaming", plan.rows());
     let read = ReadOptions::default()
+        .with_bad_tiles(BadTiles::Skip)
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
     let (mut rows, mut pixels, mut longest) = (0, 0, 0);
     let step = Instant::now();
-    for batch in Reader::new(plan, read)? {
+    let mut reader = Reader::new(plan, read)?;
+    for batch in reader.by_ref() {
         let batch = batch?;
         rows += batch.len() as u64;
         pixels += batch.flux().len();
@@ -232,6 +234,12 @@ fn stream(plan: &ReadPlan, options: &Options, report: &Report) -> Result<usize> 
         step,
         &format!("shuffled, {gigabytes:.2} GB of flux, ivar and mask"),
     );
+    for tile in reader.skipped() {
+        eprintln!("  left out: {} rows: {}", tile.rows, tile.error);
+    }
+    if longest == 0 {
+        return Err("no tile has a spectrum that can be read".into());
+    }
     Ok(longest)
 }
 
@@ -254,6 +262,7 @@ fn train(
     let mut trainer = Trainer::new(schedule, model)?;
     let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
     let read = ReadOptions::default()
+        .with_bad_tiles(BadTiles::Skip)
         .with_batch_rows(batch_rows)
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
@@ -304,7 +313,7 @@ fn score(
     let bar = progress("scoring", plan.rows());
     let (mut scores, mut rows) = (Vec::new(), 0);
     let step = Instant::now();
-    for batch in Reader::new(plan, ReadOptions::default())? {
+    for batch in Reader::new(plan, ReadOptions::default().with_bad_tiles(BadTiles::Skip))? {
         let batch = batch?;
         let tokenized = tokenize(tokenizer, &batch)?;
         let scored = scorer.score(&as_tokens(&batch, &tokenized)?)?;

@@ -182,7 +182,22 @@ async fn bad_tiles_do_not_hold_up_good_ones() {
         2
     );
     assert_eq!(count(folder.path(), "SELECT COUNT(*) FROM galaxies").await, 200);
-    assert_eq!(top_five(folder.path()).await.len(), 5);
+    let scored = count(folder.path(), "SELECT COUNT(*) FROM anomalies").await;
+
+    // One more is damaged in the middle: the next run notices, and goes on without it.
+    let footer = bytes.len() - 4096;
+    let spoiled = [vec![0xff; footer], bytes[footer..].to_vec()].concat();
+    fs::write(&good, spoiled).unwrap();
+    run(folder.path(), &["--tiles", tiles.to_str().unwrap()]).await.unwrap();
+    assert_eq!(
+        count(
+            folder.path(),
+            "SELECT COUNT(*) FROM file_registry WHERE error IS NOT NULL"
+        )
+        .await,
+        3
+    );
+    assert!(scored > 5 && top_five(folder.path()).await.len() == 5);
 }
 
 #[tokio::test]

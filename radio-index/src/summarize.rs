@@ -141,10 +141,11 @@ impl Reader<'_> {
 
     async fn redshifts(&mut self, bounds: Bounds) -> Result<Histogram> {
         let width = nice_width((bounds.max - bounds.min) / BINS);
-        // One bin to spare at each end: a bound that lies on an edge may be rounded to either side of it.
-        let start = ((bounds.min / width).floor() - 1.0) * width;
-        let bins = ((bounds.max - start) / width).floor() as usize + 2;
+        let start = (bounds.min / width).floor() * width;
+        // A bound on an edge may have been rounded to the other side of it.
+        let start = if start > bounds.min { start - width } else { start };
         let edge = |bin: usize| start + bin as f64 * width;
+        let bins = (1..).find(|&bin| edge(bin) > bounds.max).unwrap_or(1);
         // The edges go into the query, so that the database and the reader of the histogram mean the same numbers.
         let edges: Vec<String> = (0..bins)
             .map(|bin| format!("({bin}, {:?}, {:?})", edge(bin), edge(bin + 1)))
@@ -161,7 +162,7 @@ impl Reader<'_> {
                 *slot = count(galaxies);
             }
         }
-        Ok(trimmed(Histogram { start, width, counts }))
+        Ok(Histogram { start, width, counts })
     }
 
     async fn anomaly_runs(&mut self) -> Result<Vec<RunSummary>> {
@@ -223,19 +224,6 @@ fn nice_width(x: f64) -> f64 {
         .find(|factor| factor * decade <= x)
         .unwrap_or(1.0);
     factor * decade
-}
-
-/// Without the empty bins at both ends.
-fn trimmed(mut histogram: Histogram) -> Histogram {
-    let before = histogram.counts.iter().take_while(|&&n| n == 0).count();
-    let after = histogram.counts.iter().rev().take_while(|&&n| n == 0).count();
-    histogram.start += before as f64 * histogram.width;
-    histogram.counts = histogram
-        .counts
-        .get(before..histogram.counts.len() - after)
-        .unwrap_or_default()
-        .to_vec();
-    histogram
 }
 
 fn most_frequent_first<T: Ord>(rows: Vec<(T, i64)>) -> Vec<(T, u64)> {

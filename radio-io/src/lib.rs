@@ -44,6 +44,6 @@ mod reader;
 
 pub use batch::{Spectrum, SpectrumBatch};
 pub use error::{Error, Result};
-pub use options::{ReadOptions, Shuffle, SpectrumColumns};
+pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 pub use radio_index::{ReadPlan, TileSlice};
-pub use reader::Reader;
+pub use reader::{Reader, SkippedTile};

@@ -26,6 +26,18 @@ impl Shuffle {
     }
 }
 
+/// What becomes of a pass when a tile turns out to be bad: not there, damaged, without a column, or with values that cannot
+/// be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadTiles {
+    /// The pass ends with the error.
+    #[default]
+    Fail,
+    /// The rows that cannot be read are left out, and listed in [`Reader::skipped`](crate::Reader::skipped).
+    Skip,
+}
+
 /// Where the parts of a spectrum are in a tile, as dotted paths.
 ///
 /// Each field lists the accepted names in the order of preference; the first that a tile has is taken. With the
@@ -92,6 +104,8 @@ pub struct ReadOptions {
     pub epoch: u64,
     /// Batches that are kept ready ahead of the consumer. Default: 10.
     pub prefetch: NonZeroUsize,
+    /// What becomes of a pass when a tile turns out to be bad. Default: [`BadTiles::Fail`].
+    pub bad_tiles: BadTiles,
     /// Further columns to pass through as they are, by their name at the top level of the tile. Default: none.
     pub columns: Vec<String>,
     /// Where the parts of a spectrum are. Default: DESI's names and their usual aliases.
@@ -107,6 +121,7 @@ impl Default for ReadOptions {
             seed: 0,
             epoch: 0,
             prefetch: const { NonZeroUsize::new(10).unwrap() },
+            bad_tiles: BadTiles::Fail,
             columns: Vec::new(),
             spectrum: SpectrumColumns::default(),
         }
@@ -153,6 +168,13 @@ impl ReadOptions {
     #[must_use]
     pub fn with_prefetch(mut self, batches: NonZeroUsize) -> Self {
         self.prefetch = batches;
+        self
+    }
+
+    /// Says what becomes of a pass when a tile turns out to be bad.
+    #[must_use]
+    pub fn with_bad_tiles(mut self, bad_tiles: BadTiles) -> Self {
+        self.bad_tiles = bad_tiles;
         self
     }
 

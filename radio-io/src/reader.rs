@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -9,27 +10,50 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::grid::{Grid, KEY};
 use crate::order::{Piece, Window, windows};
-use crate::{Error, ReadOptions, Result, SpectrumBatch, decode};
+use crate::{BadTiles, Error, ReadOptions, Result, SpectrumBatch, decode};
 
 /// One pass over the rows of a plan, in batches: an iterator that a thread of its own keeps ahead of its consumer.
 ///
-/// Which rows come in which batch is a function of the plan and the options alone, the same on one core and on many.
-/// After an error there are no more batches. All tiles of a plan have to have the same dialect and, in the flat one,
+/// Which rows come in which batch is a function of the plan, the options and the tiles alone, the same on one core and on
+/// many. After an error there are no more batches. All tiles of a plan have to have the same dialect and, in the flat one,
 /// the same wavelength grid.
 ///
 /// # Complexity
 ///
-/// Decoding is shared by all cores. In memory are at most one window of decoded rows (a batch where nothing is
-/// shuffled) and [`prefetch`](ReadOptions::prefetch) batches.
+/// Decoding is shared by all cores of rayon's global pool. In memory are at most one window of decoded rows (a batch where
+/// nothing is shuffled) with the batches that are gathered from it, and [`prefetch`](ReadOptions::prefetch) batches.
 ///
 /// # Examples
 ///
 /// See the [crate's documentation](crate).
 #[derive(Debug)]
 pub struct Reader {
-    batches: Receiver<Result<SpectrumBatch>>,
+    events: Receiver<Event>,
+    /// Batches that are to come, at most.
     left: usize,
     rows: u64,
+    skipped: Vec<SkippedTile>,
+}
+
+/// Rows of a tile that were left out, and why.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SkippedTile {
+    /// The tile.
+    pub path: PathBuf,
+    /// Rows of the plan that were left out.
+    pub rows: u64,
+    /// What was wrong; the first of several things.
+    pub error: Error,
+}
+
+/// What the reading thread has to say.
+#[derive(Debug)]
+enum Event {
+    Batch(SpectrumBatch),
+    Skipped(SkippedTile),
+    Failed(Error),
+    End,
 }
 
 impl Reader {
@@ -47,31 +71,53 @@ impl Reader {
         };
         let left = rows.div_ceil(batch_rows) as usize;
         let windows = windows(plan, &options);
-        let (sender, batches) = sync_channel(options.prefetch.get());
+        let (sender, events) = sync_channel(options.prefetch.get());
         thread::Builder::new()
             .name("radio-io".into())
             .spawn(move || {
                 let mut producer = Producer {
                     options,
                     sender,
-                    left,
                     carried: None,
                     schema: None,
                 };
+                let last = match producer.run(windows) {
+                    Ok(()) => Event::End,
+                    Err(Stop::Failed(error)) => Event::Failed(error),
+                    Err(Stop::Gone) => return,
+                };
                 // The consumer may leave at any time.
-                let _ = producer.run(windows);
+                let _ = producer.sender.send(last);
             })
             .map_err(|source| Error::Io {
                 path: "a reading thread".into(),
                 source,
             })?;
-        Ok(Self { batches, left, rows })
+        Ok(Self {
+            events,
+            left,
+            rows,
+            skipped: Vec::new(),
+        })
     }
 
-    /// Rows that all batches of the pass have together.
+    /// Rows that all batches of the pass have together, if no tile is skipped.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// The tiles of which rows were left out so far, with [`BadTiles::Skip`].
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedTile] {
+        &self.skipped
+    }
+
+    fn skip(&mut self, tile: SkippedTile) {
+        match self.skipped.iter_mut().find(|known| known.path == tile.path) {
+            Some(known) => known.rows += tile.rows,
+            None => self.skipped.push(tile),
+        }
     }
 }
 
@@ -79,15 +125,24 @@ impl Iterator for Reader {
     type Item = Result<SpectrumBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
+        loop {
+            let batch = match self.events.recv() {
+                Ok(Event::Batch(batch)) => Ok(batch),
+                Ok(Event::Skipped(tile)) => {
+                    self.skip(tile);
+                    continue;
+                }
+                Ok(Event::Failed(error)) => Err(error),
+                Ok(Event::End) => {
+                    self.left = 0;
+                    return None;
+                }
+                Err(_) if self.left == 0 => return None,
+                Err(_) => Err(Error::Interrupted { batches: self.left }),
+            };
+            self.left = if batch.is_ok() { self.left.saturating_sub(1) } else { 0 };
+            return Some(batch);
         }
-        let batch = self
-            .batches
-            .recv()
-            .unwrap_or(Err(Error::Interrupted { batches: self.left }));
-        self.left = if batch.is_ok() { self.left - 1 } else { 0 };
-        Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -98,65 +153,83 @@ impl Iterator for Reader {
 /// The other end of the channel.
 struct Producer {
     options: ReadOptions,
-    sender: SyncSender<Result<SpectrumBatch>>,
-    left: usize,
+    sender: SyncSender<Event>,
     /// Rows of the windows before that did not fill a batch.
     carried: Option<RecordBatch>,
+    /// What all tiles have to have in common.
     schema: Option<(SchemaRef, Option<Grid>)>,
 }
 
-/// The consumer is gone.
-struct Gone;
+/// Why the reading thread stops early.
+enum Stop {
+    /// A tile is bad.
+    Failed(Error),
+    /// Nobody listens any more.
+    Gone,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl Producer {
-    fn run(&mut self, windows: Vec<Window>) -> Result<(), Gone> {
+    fn run(&mut self, windows: Vec<Window>) -> Result<(), Stop> {
         for window in windows {
-            if self.left == 0 {
-                return Ok(());
-            }
-            match self.window(window) {
-                Ok(batches) => batches.into_iter().try_for_each(|batch| self.send(batch))?,
-                Err(error) => return self.sender.send(Err(error)).map_err(|_| Gone),
+            for batch in self.window(&window)? {
+                self.send_batch(batch)?;
             }
         }
         match self.carried.take() {
-            Some(last) if self.left > 0 => self.send(last),
+            Some(last) if !self.options.drop_last => self.send_batch(last),
             _ => Ok(()),
         }
     }
 
-    fn send(&mut self, batch: RecordBatch) -> Result<(), Gone> {
-        self.left = self.left.saturating_sub(1);
+    fn send_batch(&mut self, batch: RecordBatch) -> Result<(), Stop> {
         let grid = self.schema.as_ref().and_then(|(_, grid)| grid.as_ref());
-        let batch = SpectrumBatch::new(batch, grid).ok_or(Error::Interrupted { batches: self.left });
-        self.sender.send(batch).map_err(|_| Gone)
+        let batch = SpectrumBatch::new(batch, grid).ok_or(Error::Interrupted { batches: 1 })?;
+        self.send(Event::Batch(batch))
+    }
+
+    fn send(&self, event: Event) -> Result<(), Stop> {
+        self.sender.send(event).map_err(|_| Stop::Gone)
     }
 
     /// Decodes a window and cuts it into batches; what does not fill one is carried over to the next.
-    fn window(&mut self, Window { pieces, order }: Window) -> Result<Vec<RecordBatch>> {
-        let decoded: Vec<Result<RecordBatch>> = pieces
-            .par_iter()
-            .map(|piece| decode::read(piece, &self.options))
-            .collect();
+    fn window(&mut self, Window { pieces, order }: &Window) -> Result<Vec<RecordBatch>, Stop> {
+        let options = &self.options;
+        let decoded: Vec<Result<RecordBatch>> = pieces.par_iter().map(|piece| decode::read(piece, options)).collect();
         let mut sources = Vec::with_capacity(pieces.len() + 1);
+        // Where the rows of a piece are among the sources; nowhere if it was skipped.
+        let mut source_of = Vec::with_capacity(pieces.len());
         for (piece, batch) in pieces.iter().zip(decoded) {
-            let batch = batch?;
-            self.check_schema(piece, &batch)?;
-            sources.push(batch);
+            match batch {
+                Ok(batch) => {
+                    self.check_schema(piece, &batch)?;
+                    source_of.push(Some(sources.len()));
+                    sources.push(batch);
+                }
+                Err(error) if self.options.bad_tiles == BadTiles::Skip => {
+                    source_of.push(None);
+                    let (path, rows) = (PathBuf::from(&piece.uri), piece.rows.end - piece.rows.start);
+                    self.send(Event::Skipped(SkippedTile { path, rows, error }))?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let carried = self.carried.take();
         let carried_rows = carried.as_ref().map_or(0, RecordBatch::num_rows);
         let last = sources.len();
         sources.extend(carried);
-        let rows: Vec<(usize, usize)> = (0..carried_rows).map(|row| (last, row)).chain(order).collect();
+        let readable = order.iter().filter_map(|&(piece, row)| Some((source_of[piece]?, row)));
+        let rows: Vec<(usize, usize)> = (0..carried_rows).map(|row| (last, row)).chain(readable).collect();
 
         let sources: Vec<&RecordBatch> = sources.iter().collect();
-        let mut batches = Vec::new();
         let chunks = rows.chunks_exact(self.options.batch_rows.get());
         let rest = chunks.remainder();
-        for chunk in chunks {
-            batches.push(gather(&sources, chunk)?);
-        }
+        let batches = chunks.map(|chunk| gather(&sources, chunk)).collect::<Result<_>>()?;
         if !rest.is_empty() {
             self.carried = Some(gather(&sources, rest)?);
         }
@@ -175,14 +248,11 @@ impl Producer {
             }
             Some((first, _)) if *first == found => Ok(()),
             Some((first, _)) => {
-                let different = first.fields().iter().zip(found.fields()).find(|(a, b)| a != b);
-                let reason = match different {
-                    Some((a, b)) => format!(
-                        "column {:?} is {}, in the tiles before {}",
-                        b.name(),
-                        b.data_type(),
-                        a.data_type()
-                    ),
+                let reason = match first.fields().iter().zip(found.fields()).find(|(a, b)| a != b) {
+                    Some((a, b)) => {
+                        let (name, new, old) = (b.name(), b.data_type(), a.data_type());
+                        format!("column {name:?} is {new}, in the tiles before {old}")
+                    }
                     None => "the wavelength grid or the unit differs from that of the tiles before".into(),
                 };
                 let advice = "read such tiles with a reader of their own";

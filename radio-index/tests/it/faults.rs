@@ -2,7 +2,7 @@ use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 
-use radio_index::{Error, Index, Selection, SyncOptions};
+use radio_index::{Error, Index, KeyColumns, Selection, SyncOptions};
 
 use crate::tile::{self, Row};
 
@@ -37,6 +37,52 @@ async fn files_that_are_no_tiles() {
     check_bad_tile(b"This is a text file, whatever its name says.", "not a Parquet file").await;
     check_bad_tile(b"PAR1\xff\xff\xff\x7fPAR1", "claims 2147483647 bytes").await;
     check_bad_tile(b"PAR1garbage\x07\0\0\0PAR1", "").await;
+}
+
+#[tokio::test]
+async fn columns_of_the_wrong_type() {
+    let folder = tempfile::tempdir().unwrap();
+    tile::write(&folder.path().join("t.parquet"), &[Row::galaxy(1, 0.1)], 9);
+    let check = async |change: fn(&mut KeyColumns), expected: &str| {
+        let mut columns = KeyColumns::default();
+        change(&mut columns);
+        let index = Index::open("sqlite::memory:").await.unwrap();
+        let report = index
+            .sync(&SyncOptions::new(folder.path()).with_columns(columns))
+            .await
+            .unwrap();
+        assert_eq!(report.failed.len(), 1, "{report:?}");
+        assert!(
+            report.failed[0].1.contains(expected),
+            "{:?} does not say {expected:?}",
+            report.failed[0].1
+        );
+    };
+    check(
+        |c| c.z = vec!["spectype".into()],
+        "column \"spectype\" holds strings, not a number",
+    )
+    .await;
+    check(
+        |c| c.zwarn = vec!["z".into()],
+        "column \"z\" holds real numbers, not an integer",
+    )
+    .await;
+    check(
+        |c| c.spectype = vec!["zwarn".into()],
+        "column \"zwarn\" holds integers, not a string",
+    )
+    .await;
+    check(
+        |c| c.id = vec!["objtype".into()],
+        "row 0, column \"objtype\": \"TGT\" is not an id",
+    )
+    .await;
+    check(
+        |c| c.z = vec!["flux.list.element".into()],
+        "is a list, not one value a row",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use radio_io::{Error, ReadOptions, ReadPlan, Reader, TileSlice};
+use radio_io::{BadTiles, Error, ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, TileSlice};
 use std::sync::Arc;
 
 use crate::tile::{GRID, flat, plan, ragged, write};
@@ -161,4 +161,53 @@ fn good_batches_come_before_the_error() {
     assert_eq!(reader.next().unwrap().unwrap().len(), 256);
     assert!(matches!(reader.next().unwrap(), Err(Error::Io { path, .. }) if path == gone));
     assert!(reader.next().is_none());
+}
+
+#[test]
+fn bad_tiles_can_be_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let good: Vec<i64> = (0..700).collect();
+    let first = write(&folder.path().join("a.parquet"), &flat(&good, Some(GRID)), 99);
+    let text = folder.path().join("b.parquet");
+    fs::write(&text, "no tile").unwrap();
+    let all = flat(&[1_000, 1_001], Some(GRID));
+    let without_flux = write(
+        &folder.path().join("c.parquet"),
+        &all.project(&[0, 1, 3, 4]).unwrap(),
+        9,
+    );
+    let tiles = [
+        (first.as_path(), 700),
+        (text.as_path(), 600),
+        (without_flux.as_path(), 2),
+    ];
+    for shuffle in [Shuffle::None, Shuffle::window()] {
+        for drop_last in [false, true] {
+            let mut options = ReadOptions::default()
+                .with_bad_tiles(BadTiles::Skip)
+                .with_shuffle(shuffle);
+            options.drop_last = drop_last;
+            let mut reader = Reader::new(&plan(tiles), options).unwrap();
+            let batches: Vec<_> = reader.by_ref().collect::<Result<_, _>>().unwrap();
+            let mut ids: Vec<i64> = batches.iter().flat_map(|batch| batch.ids().to_vec()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(
+                batches.iter().map(SpectrumBatch::len).sum::<usize>(),
+                if drop_last { 512 } else { 700 }
+            );
+            assert_eq!(ids.len(), if drop_last { 512 } else { 700 });
+            assert!(ids.iter().all(|id| *id < 700));
+
+            let mut skipped: Vec<_> = reader
+                .skipped()
+                .iter()
+                .map(|tile| (tile.path.clone(), tile.rows))
+                .collect();
+            skipped.sort();
+            assert_eq!(skipped, [(text.clone(), 600), (without_flux.clone(), 2)]);
+            let tile = reader.skipped().iter().find(|tile| tile.path == without_flux).unwrap();
+            assert!(tile.error.to_string().contains("\"flux\""), "{}", tile.error);
+        }
+    }
 }
