@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// Folder of a Parquet or HATS catalogue with positions and redshifts: groups are found in it
     #[arg(long, value_name = "DIR")]
     catalog: Option<PathBuf>,
-    /// Database of the index: sqlite:PATH or postgres://... [default: sqlite:OUT/index.db]
+    /// Database of the index, one for each survey: sqlite:PATH or postgres://... [default: sqlite:OUT/index.db]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Folder for everything that is made; one for each survey
@@ -59,10 +59,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Smallest redshift to select
-    #[arg(long, value_name = "Z")]
+    #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     z_min: Option<f64>,
     /// Redshift to select below
-    #[arg(long, value_name = "Z")]
+    #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     z_max: Option<f64>,
     /// Spectral class to select (GALAXY, QSO, STAR); may be repeated
     #[arg(long, value_name = "CLASS")]
@@ -70,6 +70,9 @@ pub(crate) struct Options {
     /// Select good redshifts only (ZWARN = 0)
     #[arg(long)]
     good: bool,
+    /// Which value of a boolean redshift warning means good; needed where tiles have such a column
+    #[arg(long, value_name = "BOOL")]
+    good_warning: Option<bool>,
     /// Training steps of the autoencoder
     #[arg(long, value_name = "N", default_value = "400")]
     steps: NonZeroUsize,
@@ -94,6 +97,42 @@ impl Options {
             selection
         }
     }
+
+    /// The same in words, to be recorded with the results.
+    fn selected(&self) -> String {
+        let redshift = |z: Option<f64>| z.map_or("any".to_owned(), |z| z.to_string());
+        let class = if self.class.is_empty() {
+            "any".to_owned()
+        } else {
+            self.class.join(" or ")
+        };
+        let warning = if self.good { ", no redshift warning" } else { "" };
+        format!(
+            "class {class}, redshift from {} to {}{warning}",
+            redshift(self.z_min),
+            redshift(self.z_max)
+        )
+    }
+
+    /// The survey's own answers for the datasheet. Where there are none yet, a file of questions is made.
+    fn answers(&self) -> Result<Answers> {
+        let own = self.out.join("answers.toml");
+        if self.answers.is_none() && !own.exists() {
+            // About the mock everything is known.
+            let is_mock = self.tiles.is_none() && self.catalog.is_none();
+            fs::write(
+                &own,
+                if is_mock {
+                    include_str!("mock_answers.toml")
+                } else {
+                    Answers::starter()
+                },
+            )?;
+        }
+        let path = self.answers.as_ref().unwrap_or(&own);
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(Answers::from_toml(&text).map_err(|e| format!("{}: {e}", path.display()))?)
+    }
 }
 
 #[tokio::main]
@@ -101,13 +140,17 @@ async fn main() -> std::process::ExitCode {
     match run(&Options::parse()).await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("error: {error}");
+            // A cause that only repeats what was said is left out.
+            let mut message = error.to_string();
             let mut cause = error.source();
             while let Some(error) = cause {
-                eprint!(": {error}");
+                let text = error.to_string();
+                if !message.contains(&text) {
+                    message = format!("{message}: {text}");
+                }
                 cause = error.source();
             }
-            eprintln!();
+            eprintln!("error: {message}");
             std::process::ExitCode::FAILURE
         }
     }
@@ -115,11 +158,10 @@ async fn main() -> std::process::ExitCode {
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
-    let url = options
-        .database
-        .clone()
-        .unwrap_or(format!("sqlite:{}", options.out.join("index.db").display()));
-    let index = Index::open(&url).await?;
+    // What people wrote is read first: a slip in it should not end a long run.
+    let answers = options.answers()?;
+    let in_out = || format!("sqlite:{}", escaped(&options.out.join("index.db")));
+    let index = Index::open(&options.database.clone().unwrap_or_else(in_out)).await?;
     let report = Report {
         started: Instant::now(),
     };
@@ -132,35 +174,59 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let tokenizer = Tokenizer::new(PATCH);
     let mut groups_in = None;
     if let Some(tiles) = &tiles {
-        let root = sync(&index, tiles, &report).await?;
+        let root = sync(&index, tiles, options, KeyColumns::default(), &report).await?;
         let selection = options.selection().under(&root);
         let plan = index.plan(&selection).await?;
         if plan.is_empty() {
-            return Err("no row of the tiles matches the selection: loosen --z-min, --z-max, --class or --good".into());
+            return Err(format!("nothing to read: no row of a readable tile has {}", options.selected()).into());
         }
         let longest = stream(&plan, options, &report)?;
-        let tokenizer = tokenizer.clone().min_tokens(tokenizer.tokens(longest));
-        let model = train(&plan, &tokenizer, tokenizer.tokens(longest), options, &report)?;
+        let tokens = tokenizer.tokens(longest);
+        let tokenizer = tokenizer.clone().min_tokens(tokens);
+        let model = train(&plan, &tokenizer, tokens, options, &report)?;
         let scores = score(&plan, &tokenizer, &model, &options.out, &report)?;
-        let run = Run::new(format!("autoencoder-{}", model.fingerprint()?))
-            .with_model_hash(model.fingerprint()?)
-            .with_options(format!("{tokenizer}; {} steps, seed {}", options.steps, options.seed));
+        let hash = model.fingerprint()?;
+        let settings = format!(
+            "{tokenizer}; {} steps, seed {}; {}",
+            options.steps,
+            options.seed,
+            options.selected()
+        );
+        let run = Run::new(format!("autoencoder-{hash}"))
+            .with_model_hash(hash)
+            .with_options(settings);
         index.record_scores(&run, scores).await?;
         show_anomalies(&index, &run).await?;
         groups_in = Some(selection);
     }
     if let Some(catalog) = &options.catalog {
-        let root = sync(&index, catalog, &report).await?;
+        // A catalogue of positions may do without ids.
+        let root = sync(
+            &index,
+            catalog,
+            options,
+            KeyColumns::default().with_numbered_rows(),
+            &report,
+        )
+        .await?;
         groups_in = Some(options.selection().under(&root));
     }
     if let Some(selection) = groups_in {
-        group(&index, selection.objects().redshift(0.005..10.0), &report).await?;
+        group(&index, selection, options, &report).await?;
     }
-    let datasheet = document(&index, options, &tokenizer, &report).await?;
-    index.close().await;
+    let datasheet = document(&index, &answers, &tokenizer, &options.out, &report).await?;
     let scores = tiles.is_some().then(|| options.out.join("scores.parquet"));
-    report.print(&url, &datasheet, scores.as_deref());
+    report.print(index.url(), &datasheet, scores.as_deref());
+    index.close().await;
     Ok(())
+}
+
+/// A path, as a part of an address.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy()
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23")
 }
 
 /// Step 1: a survey to practise with.
@@ -182,9 +248,17 @@ fn make_mock(options: &Options, report: &Report) -> Result<PathBuf> {
 }
 
 /// Step 2: footers and key columns into the database.
-async fn sync(index: &Index, folder: &Path, report: &Report) -> Result<PathBuf> {
+async fn sync(
+    index: &Index,
+    folder: &Path,
+    options: &Options,
+    mut columns: KeyColumns,
+    report: &Report,
+) -> Result<PathBuf> {
     let bar = progress("indexing", 0);
-    let sync = SyncOptions::new(folder).with_columns(KeyColumns::default().with_numbered_rows());
+    columns.good_warning = options.good_warning;
+    // The results of an earlier run may lie below the tiles.
+    let sync = SyncOptions::new(folder).with_columns(columns).without(&options.out);
     let step = Instant::now();
     let synced = index
         .sync(&sync.with_progress({
@@ -197,7 +271,7 @@ async fn sync(index: &Index, folder: &Path, report: &Report) -> Result<PathBuf> 
         .await?;
     let (added, updated, removed) = (synced.added.len(), synced.updated.len(), synced.removed.len());
     let what = format!(
-        "{added} tiles added, {updated} updated, {} unchanged, {removed} removed",
+        "tiles: {added} added, {updated} updated, {} unchanged, {removed} removed",
         synced.unchanged
     );
     report.add("index", synced.rows, step, &what);
@@ -256,10 +330,7 @@ fn train(
         .with_seed(options.seed)
         .init(&device)?;
     let steps = options.steps.get();
-    let schedule = TrainerOptions::default();
-    let warmup = schedule.warmup_steps.min(steps);
-    let schedule = schedule.with_steps(steps).with_warmup_steps(warmup);
-    let mut trainer = Trainer::new(schedule, model)?;
+    let mut trainer = Trainer::new(TrainerOptions::default().with_steps(steps), model)?;
     let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
     let read = ReadOptions::default()
         .with_bad_tiles(BadTiles::Skip)
@@ -292,7 +363,7 @@ fn train(
         "tokenize + train",
         rows,
         step,
-        &format!("{} steps, loss {first:.2} to {last:.2}", losses.len()),
+        &format!("spectra seen in {} steps, loss {first:.2} to {last:.2}", losses.len()),
     );
     let model = trainer.finish();
     model.save(options.out.join("model.safetensors"))?;
@@ -320,16 +391,10 @@ fn score(
         file.write(&scored)?;
         // A dead fibre has no score: it is in the file with its flag, but not among the anomalies.
         scores.extend(scored.rows.iter().filter_map(|row| {
-            let (targetid, flags) = (row.targetid, row.flags.into());
-            let (score_raw, snr, worst_wavelength) = (row.score_raw, row.snr, row.worst_wavelength);
-            row.score.map(|score| AnomalyScore {
-                targetid,
-                score,
-                score_raw,
-                snr,
-                worst_wavelength,
-                flags,
-            })
+            let mut score = AnomalyScore::new(row.targetid, row.score?);
+            (score.score_raw, score.snr) = (row.score_raw, row.snr);
+            (score.worst_wavelength, score.flags) = (row.worst_wavelength, row.flags.into());
+            Some(score)
         }));
         rows += batch.len() as u64;
         bar.set_position(rows);
@@ -360,7 +425,7 @@ fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch) -> Result<TokenBatch> 
             wavelength.ok_or("no wavelengths")?,
         )?,
     };
-    Ok(tokenizer.tokenize(&spectra.with_mask(batch.mask())?)?)
+    Ok(tokenizer.tokenize(&spectra.mask(batch.mask())?)?)
 }
 
 /// What the model wants to know of a batch.
@@ -379,34 +444,42 @@ async fn show_anomalies(index: &Index, run: &Run) -> Result<()> {
     println!("\n  most unusual spectra         score      S/N   worst at");
     for a in index.top_scores(&run.name, 5).await? {
         let (snr, worst) = (a.snr.unwrap_or_default(), a.worst_wavelength.unwrap_or_default());
-        println!("  {:>22} {:>11.2} {snr:>8.1} {worst:>8.0} Å", a.targetid, a.score);
+        let score = if a.score < 1e6 {
+            format!("{:.2}", a.score)
+        } else {
+            format!("{:.3e}", a.score)
+        };
+        println!("  {:>22} {score:>11} {snr:>8.1} {worst:>8.0} Å", a.targetid);
     }
     println!();
     Ok(())
 }
 
 /// Step 5: friends-of-friends groups from right ascension, declination and redshift.
-async fn group(index: &Index, selection: Selection, report: &Report) -> Result<()> {
-    let galaxies = index.positions(&selection).await?;
-    let area = index.sky(&selection).await?.area_square_degrees();
+async fn group(index: &Index, selection: Selection, options: &Options, report: &Report) -> Result<()> {
     let step = Instant::now();
+    let in_range = selection.objects().redshift(0.005..10.0);
+    // Groups are of galaxies; a catalogue without classes is taken for one of galaxies.
+    let of_class = in_range.clone().class(["GALAXY"]);
+    let mut galaxies = index.positions(&of_class).await?;
+    let mut area = index.sky(&of_class).await?.area_square_degrees();
     if galaxies.z.is_empty() {
-        report.add("group", 0, step, "no galaxy with a position and a redshift above 0.005");
+        galaxies = index.positions(&in_range).await?;
+        area = index.sky(&in_range).await?.area_square_degrees();
+    }
+    if galaxies.z.is_empty() {
+        report.add("group", 0, step, "nothing with a position and a redshift above 0.005");
         return Ok(());
     }
     let fof = RedshiftFof::new(B0, R0, Density::measured(area));
     let labels = fof.link(&Survey::new(&galaxies.ra, &galaxies.dec, &galaxies.z))?;
     let sizes = group_sizes(labels.view())?;
-    let (largest, members) = (
+    let (largest, grouped) = (
         sizes.iter().max().copied().unwrap_or_default(),
         sizes.iter().sum::<u64>(),
     );
-    let what = format!(
-        "{} groups, {members} galaxies in one, the largest of {largest}; {area:.0} square degrees",
-        sizes.len()
-    );
-    report.add("group", galaxies.z.len() as u64, step, &what);
-    let run = Run::new(format!("fof-{B0}-{R0}")).with_options(format!("b0 {B0}, r0 {R0}, density measured in 40 Mpc"));
+    let settings = format!("b0 {B0}, r0 {R0}, density measured in 40 Mpc; {}", options.selected());
+    let run = Run::new(format!("fof-{B0}-{R0}")).with_options(settings);
     let members = galaxies.targetid.iter().zip(&labels);
     index
         .record_groups(
@@ -414,42 +487,35 @@ async fn group(index: &Index, selection: Selection, report: &Report) -> Result<(
             members.map(|(&targetid, &group_id)| GroupMember { targetid, group_id }),
         )
         .await?;
+    let what = format!(
+        "{grouped} galaxies in {} groups, the largest of {largest}; {area:.0} deg²",
+        sizes.len()
+    );
+    report.add("group", galaxies.z.len() as u64, step, &what);
     Ok(())
 }
 
 /// Step 6: the datasheet, from what the index knows.
-async fn document(index: &Index, options: &Options, tokenizer: &Tokenizer, report: &Report) -> Result<PathBuf> {
-    let own = options.out.join("answers.toml");
-    if options.answers.is_none() && !own.exists() {
-        // Questions for people, to be answered once; about the mock everything is known.
-        let is_mock = options.tiles.is_none() && options.catalog.is_none();
-        fs::write(
-            &own,
-            if is_mock {
-                include_str!("mock_answers.toml")
-            } else {
-                Answers::starter()
-            },
-        )?;
-    }
-    let path = options.answers.as_ref().unwrap_or(&own);
-    let answers = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let answers = Answers::from_toml(&answers).map_err(|e| format!("{}: {e}", path.display()))?;
+async fn document(
+    index: &Index,
+    answers: &Answers,
+    tokenizer: &Tokenizer,
+    out: &Path,
+    report: &Report,
+) -> Result<PathBuf> {
     let step = Instant::now();
     let summary = index.summary().await?;
-    let datasheet = Datasheet::new(&summary, &answers)
+    let datasheet = Datasheet::new(&summary, answers)
         .fact("Tokenizer", tokenizer.to_string())
         .fact("Tokenizer's fingerprint", tokenizer.fingerprint());
-    let path = datasheet.write(&options.out)?;
+    let path = datasheet
+        .write(out)
+        .map_err(|e| format!("{}: {e}", out.join(Datasheet::FILE_NAME).display()))?;
     report.add(
         "document",
         summary.catalogue.rows,
         step,
-        &format!(
-            "{} columns, {} classes",
-            summary.columns.len(),
-            summary.catalogue.classes.len()
-        ),
+        &format!("{} columns", summary.columns.len()),
     );
     Ok(path)
 }
@@ -474,9 +540,11 @@ impl Report {
         }
         println!("  datasheet  {}", datasheet.display());
         if scores.is_some() {
-            let program = if url.starts_with("sqlite") { "sqlite3" } else { "psql" };
-            let address = url.strip_prefix("sqlite:").unwrap_or(url);
-            println!("\n  try: {program} {address} 'SELECT * FROM anomalies ORDER BY score DESC LIMIT 5'");
+            let query = "SELECT * FROM anomalies ORDER BY score DESC LIMIT 5";
+            match url.strip_prefix("sqlite:") {
+                Some(path) => println!("\n  try: sqlite3 '{}' '{query}'", path.trim_start_matches("//")),
+                None => println!("\n  try: psql '{url}' -c '{query}'"),
+            }
         }
     }
 }

@@ -15,7 +15,12 @@ use crate::{Error, Result};
 /// per question. [`Answers::starter`] is such a file with every question in it. An empty text is no answer.
 ///
 /// Answers are Markdown: lists, links and code are welcome. They stand in the datasheet as quotes, so that nothing in
-/// one answer can change what follows it, and HTML tags in them are shown, not obeyed.
+/// one answer can change what follows it, and HTML tags in them are shown, not obeyed. For that
+///
+/// - a `<` in front of a letter, `/`, `!` or `?` becomes `&lt;`. It does so in code too, where Markdown shows these four
+///   letters as they stand: write `Vec<f32>` without backticks, and it is shown as meant;
+/// - definitions of links and footnotes, `[name]: address` at the start of a line, which would hold for the whole
+///   document, are shown as text: write `[name](address)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     title: Option<String>,

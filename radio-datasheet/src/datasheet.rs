@@ -17,8 +17,7 @@ use crate::{Answers, Figure, Result, figures, files};
 /// # Examples
 ///
 /// ```
-/// use radio_datasheet::{Answers, Datasheet};
-/// use radio_index::Summary;
+/// use radio_datasheet::{Answers, Datasheet, Summary};
 ///
 /// let mut summary = Summary::default();
 /// summary.tiles.count = 12_034;
@@ -69,7 +68,7 @@ impl<'a> Datasheet<'a> {
     /// `maintenance`, `provenance` (a block each), or `answers`, which the sections include. `text` is a Tera 2
     /// template; the defaults, in the folder `templates` of this crate, show every variable and filter. Values are
     /// escaped for Markdown, runs of empty lines become one, and space at line ends goes. Default: the crate's own.
-    pub fn with_template(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn template(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.templates.push((name.into(), text.into()));
         self
     }
@@ -121,8 +120,7 @@ impl<'a> Datasheet<'a> {
     /// # Examples
     ///
     /// ```
-    /// use radio_datasheet::{Answers, Datasheet};
-    /// use radio_index::Summary;
+    /// use radio_datasheet::{Answers, Datasheet, Summary};
     ///
     /// let folder = tempfile::tempdir()?;
     /// let (summary, answers) = (Summary::default(), Answers::default());

@@ -4,8 +4,7 @@
 //! figures, each with its source; what only people know comes from an answers file; what nobody answered is listed.
 //!
 //! ```
-//! use radio_datasheet::{Answers, Datasheet};
-//! use radio_index::Summary;
+//! use radio_datasheet::{Answers, Datasheet, Summary};
 //!
 //! let mut summary = Summary::default(); // or from an index
 //! summary.tiles.rows = 6_400_000;
@@ -33,7 +32,7 @@
 //!
 //! # What it is not
 //!
-//! It counts nothing: every figure is in the [`Summary`](radio_index::Summary) it is given. It reads no data file and
+//! It counts nothing: every figure is in the [`Summary`] it is given. It reads no data file and
 //! no database. It does not publish anything.
 //!
 //! # References
@@ -57,3 +56,5 @@ pub use answers::Answers;
 pub use datasheet::Datasheet;
 pub use error::{Error, Result};
 pub use figures::Figure;
+/// The summary of radio-index, in the version that is in the signatures here.
+pub use radio_index::Summary;

@@ -47,10 +47,20 @@ pub(crate) fn code(input: &str) -> String {
     }
 }
 
-/// Markdown from a person as a quote: whatever it opens ends with it, and tags in it are shown, not obeyed.
+/// Markdown from a person as a quote: whatever it opens or defines ends with it, and tags in it are shown, not obeyed.
+///
+/// Code gets the same treatment, although the escapes show there: what is code in Markdown is for the reader's parser to
+/// say, and where ours would differ from it, a tag would get through.
 pub(crate) fn quote(input: &str) -> String {
+    // First, because a character that cannot be seen may become the space at the start of a line.
+    let lines: Vec<_> = input.trim().lines().map(|line| visible(line, true)).collect();
+    prefixed(&without_definitions(&without_tags(&lines.join("\n"))))
+}
+
+/// `<` where it could open a tag, a comment or an address, as an entity.
+fn without_tags(input: &str) -> String {
     let mut text = String::with_capacity(input.len() + 16);
-    let mut letters = input.trim().chars().peekable();
+    let mut letters = input.chars().peekable();
     while let Some(letter) = letters.next() {
         let opens_tag = letters
             .peek()
@@ -61,7 +71,55 @@ pub(crate) fn quote(input: &str) -> String {
             text.push(letter);
         }
     }
-    prefixed(&text)
+    text
+}
+
+/// The bracket of `[name]: address` and `[^1]: note` escaped: such definitions hold for the whole document, even from
+/// within a quote.
+fn without_definitions(input: &str) -> String {
+    let mut text = String::with_capacity(input.len() + 16);
+    let mut at = 0;
+    for line in input.split_inclusive('\n') {
+        let bracket = definition(&input[at..]);
+        let (marks, rest) = line.split_at(bracket.unwrap_or(0));
+        text.push_str(marks);
+        if bracket.is_some() {
+            text.push('\\');
+        }
+        text.push_str(rest);
+        at += line.len();
+    }
+    text
+}
+
+/// Where the bracket of a definition is, if the first line of a text starts one, perhaps behind marks of quotes, lists
+/// and tasks. The name in the brackets may go on over lines.
+fn definition(text: &str) -> Option<usize> {
+    /// Longer names are none (CommonMark 0.31, section 4.7).
+    const LONGEST_NAME: usize = 1000;
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches(|c: char| " \t>-+*.)".contains(c) || c.is_ascii_digit());
+        let task = ["[ ]", "[x]", "[X]"].iter().find_map(|mark| rest.strip_prefix(mark));
+        match task.filter(|task| task.starts_with([' ', '\t'])) {
+            Some(task) => rest = task,
+            None => break,
+        }
+    }
+    let mut name = rest.strip_prefix('[')?.chars().take(LONGEST_NAME).peekable();
+    let mut escaped = false;
+    while let Some(letter) = name.next() {
+        if letter == ']' {
+            // Some readers do not know that a backslash keeps a name open.
+            if name.peek() == Some(&':') {
+                return Some(text.len() - rest.len());
+            } else if !escaped {
+                return None;
+            }
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    None
 }
 
 /// A text as it is, for instance a configuration file, in a fence that it cannot close.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 const BITS: u32 = 21;
 
 /// Coordinates are shifted by this much inside a key, so that a neighbour's coordinate never leaves its bit field.
-const PAD: u64 = 2;
+const PAD: u64 = 3;
 
 /// Number of cells along an axis at which the keys are full.
 pub(crate) const MAX_CELLS: u64 = (1 << BITS) - 2 * PAD;

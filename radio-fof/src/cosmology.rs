@@ -1,6 +1,6 @@
 //! Distances in an expanding universe.
 
-use crate::error::{Result, check_parameter};
+use crate::error::{Result, check_option};
 use crate::quadrature::integrate;
 
 const SPEED_OF_LIGHT_KM_S: f64 = 299_792.458;
@@ -35,7 +35,7 @@ impl Cosmology {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter), see [`Cosmology::new`].
+    /// [`Error::Option`](crate::Error::Option), see [`Cosmology::new`].
     pub fn flat(h0_km_s_mpc: f64, omega_m: f64) -> Result<Self> {
         Self::new(h0_km_s_mpc, omega_m, 1.0 - omega_m)
     }
@@ -44,24 +44,24 @@ impl Cosmology {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) unless H0 is positive, Ω_m is not negative, all are finite, and
+    /// [`Error::Option`](crate::Error::Option) unless H0 is positive, Ω_m is not negative, all are finite, and
     /// there was a Big Bang (E² is positive at every redshift).
     pub fn new(h0_km_s_mpc: f64, omega_m: f64, omega_lambda: f64) -> Result<Self> {
         let h0_is_good = h0_km_s_mpc > 0.0 && h0_km_s_mpc.is_finite();
-        check_parameter(h0_is_good, "h0_km_s_mpc", h0_km_s_mpc, "positive and finite")?;
-        check_parameter(
+        check_option(h0_is_good, "h0_km_s_mpc", h0_km_s_mpc, "positive and finite")?;
+        check_option(
             omega_m >= 0.0 && omega_m.is_finite(),
             "omega_m",
             omega_m,
             "finite and not negative",
         )?;
-        check_parameter(omega_lambda.is_finite(), "omega_lambda", omega_lambda, "finite")?;
+        check_option(omega_lambda.is_finite(), "omega_lambda", omega_lambda, "finite")?;
         let cosmology = Self {
             h0_km_s_mpc,
             omega_m,
             omega_lambda,
         };
-        check_parameter(
+        check_option(
             cosmology.has_big_bang(),
             "omega_lambda",
             omega_lambda,

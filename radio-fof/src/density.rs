@@ -1,7 +1,7 @@
 //! The number density of galaxies along the survey.
 
 use crate::cosmology::Cosmology;
-use crate::error::{Result, check_parameter};
+use crate::error::{Result, check_option};
 
 /// Solid angle of the whole sky in square degrees, rounded up.
 const WHOLE_SKY_SQUARE_DEGREES: f64 = 41_253.0;
@@ -56,21 +56,19 @@ impl Density {
     pub(crate) fn check(&self) -> Result<()> {
         let expected = "positive and finite";
         match *self {
-            Self::Constant(density) => {
-                check_parameter(density > 0.0 && density.is_finite(), "density", density, expected)
-            }
+            Self::Constant(density) => check_option(density > 0.0 && density.is_finite(), "density", density, expected),
             Self::Measured {
                 area_square_degrees: area,
                 window_mpc,
             } => {
                 let area_is_good = area > 0.0 && area <= WHOLE_SKY_SQUARE_DEGREES;
-                check_parameter(
+                check_option(
                     area_is_good,
                     "area_square_degrees",
                     area,
                     "positive and at most the whole sky, 41253",
                 )?;
-                check_parameter(
+                check_option(
                     window_mpc > 0.0 && window_mpc.is_finite(),
                     "window_mpc",
                     window_mpc,

@@ -1,19 +1,21 @@
 //! What can go wrong, sorted by what the caller can do about it.
 
-/// The result of everything in this crate that can fail.
-pub type Result<T> = std::result::Result<T, Error>;
+use std::fmt::Debug;
 
-/// What was wrong with the parameters or with the data. Nothing is computed before all of it has been checked.
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was wrong with the options or with the data. Nothing is computed before all of it has been checked.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A parameter makes no sense: choose another value.
-    #[error("{name} is {value}: it must be {expected}")]
-    Parameter {
-        /// Name of the parameter.
+    /// An option makes no sense: choose another value.
+    #[error("option {name} is {value}, expected {expected}")]
+    Option {
+        /// The option, as its argument or setter is called.
         name: &'static str,
-        /// Its value.
-        value: f64,
+        /// The value that was given.
+        value: String,
         /// What is accepted.
         expected: &'static str,
     },
@@ -38,13 +40,13 @@ pub enum Error {
         columns: usize,
     },
     /// Two columns of one survey differ in length.
-    #[error("{column} has {found} rows but ra_deg has {expected}: every column needs one value per galaxy")]
+    #[error("{column} has {found} rows but ra has {expected}: every column needs one value per galaxy")]
     Length {
         /// Name of the column.
         column: &'static str,
         /// Its number of rows.
         found: usize,
-        /// The number of rows of `ra_deg`.
+        /// The number of rows of `ra`.
         expected: usize,
     },
     /// Rows are counted in 32 bits: cut the data into pieces.
@@ -55,13 +57,14 @@ pub enum Error {
     },
 }
 
-/// Refuses a parameter that is not `valid`.
-pub(crate) fn check_parameter(valid: bool, name: &'static str, value: f64, expected: &'static str) -> Result<()> {
+/// Refuses an option that is not `valid`.
+pub(crate) fn check_option(valid: bool, name: &'static str, value: impl Debug, expected: &'static str) -> Result<()> {
     if valid {
-        Ok(())
-    } else {
-        Err(Error::Parameter { name, value, expected })
+        return Ok(());
     }
+    // `Debug` writes 1e-200 like that; `Display` would write all its zeros.
+    let value = format!("{value:?}");
+    Err(Error::Option { name, value, expected })
 }
 
 /// Refuses the first value of a column that is not valid.

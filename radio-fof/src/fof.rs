@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, ArrayView2};
 
-use crate::error::{Error, Result, check_parameter, check_rows};
+use crate::error::{Error, Result, check_option, check_rows};
 use crate::grid::Grid;
 use crate::metric::Metric;
 use crate::tree;
@@ -72,7 +72,7 @@ impl Fof {
     ///
     /// # Errors
     ///
-    /// Before any work is done: [`Error::Parameter`] for a parameter out of range; [`Error::Shape`] unless there are
+    /// Before any work is done: [`Error::Option`] for an option out of range; [`Error::Shape`] unless there are
     /// three columns; [`Error::Value`] for the first coordinate that is NaN, infinite, beyond ±1e150 or outside the
     /// periodic box; [`Error::TooManyRows`].
     ///
@@ -96,16 +96,16 @@ impl Fof {
     fn check(&self) -> Result<()> {
         let in_range = |value: f64| (SMALLEST..=LARGEST).contains(&value);
         let expected = "positive, between 1e-150 and 1e150";
-        check_parameter(
+        check_option(
             in_range(self.linking_length),
             "linking_length",
             self.linking_length,
             expected,
         )?;
         if let Some(box_size) = self.box_size {
-            check_parameter(in_range(box_size), "box_size", box_size, expected)?;
+            check_option(in_range(box_size), "box_size", box_size, expected)?;
         }
-        check_parameter(self.min_members > 0, "min_members", 0.0, "at least 1")
+        check_option(self.min_members > 0, "min_members", self.min_members, "at least 1")
     }
 
     fn read(&self, positions: &ArrayView2<'_, f64>) -> Result<Vec<[f64; 3]>> {

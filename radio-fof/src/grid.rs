@@ -16,14 +16,23 @@ use ndarray::Array1;
 /// that become cell coordinates (at most 2^21 · 2^-52) a thousand times over.
 const MARGIN: f64 = 1e-6;
 
-/// A point whose cell is next but one may still be a friend (√3 cells away), never one further out.
-const REACH: u64 = 2;
+/// How many cells apart, along an axis, the cells of friends can be.
+///
+/// Two points whose cells are n apart are more than n - 1 cells apart. A linking length is √3 cells, so that is 2, in
+/// open space and in large boxes. A periodic box holds a whole number of cells, which makes them smaller, up to 6 / 5
+/// times where there are 6 (fewer are all within 2 of each other): then a linking length can be more than 2 cells, but
+/// never more than 3.
+fn reach(length: f64, side: f64) -> u64 {
+    if length * (1.0 + MARGIN) < 2.0 * side { 2 } else { 3 }
+}
 
 /// A grid that fits a set of points.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
     origin: [f64; 3],
     side: f64,
+    /// Cells of friends are at most this far apart along an axis.
+    reach: u64,
     /// Number of cells along an axis, where the box is periodic.
     wraps: Option<u64>,
 }
@@ -35,9 +44,11 @@ impl Grid {
         if let Some(box_size) = metric.box_size() {
             let cells = (box_size / side).ceil();
             let fits = cells <= MAX_CELLS as f64;
+            let side = box_size / cells;
             return fits.then(|| Self {
                 origin: [0.0; 3],
-                side: box_size / cells,
+                side,
+                reach: reach(metric.length(), side),
                 wraps: Some(cells as u64),
             });
         }
@@ -53,6 +64,7 @@ impl Grid {
         fits.then_some(Self {
             origin: low,
             side,
+            reach: reach(metric.length(), side),
             wraps: None,
         })
     }
@@ -75,9 +87,9 @@ impl Grid {
                 sets.unite(a as u32, b as u32);
             }
         };
-        pieces(cells.len()).for_each(|piece| cells.near_pairs(piece, REACH, visit));
+        pieces(cells.len()).for_each(|piece| cells.near_pairs(piece, self.reach, visit));
         if let Some(side) = self.wraps {
-            cells.wrapped_pairs(side, REACH, visit);
+            cells.wrapped_pairs(side, self.reach, visit);
         }
 
         let mut roots = vec![0; points.len()];

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::cosmology::Cosmology;
 use crate::density::Density;
-use crate::error::{Error, Result, check_parameter};
+use crate::error::{Error, Result, check_option};
 use crate::labels::number_groups;
 use crate::sky::{self, Galaxy};
 use crate::survey::Survey;
@@ -107,7 +107,8 @@ impl RedshiftFof {
     ///
     /// Nessie divides g by h = H0/100 once more in θ = g / (h D) and in L = g r0 (1 + z) / (h E), although lengths are
     /// in Mpc already. Away from the caps this is the same as the default with b0 / h instead of b0, and with H0 = 100
-    /// there is no difference. It also takes slightly older values for G and the mass of the Sun.
+    /// there is no difference. The caps differ with every H0, by one part in 10⁴: Nessie takes slightly older values for
+    /// G and the mass of the Sun.
     pub fn nessie_compatible(mut self) -> Self {
         self.convention = Convention::Nessie;
         self
@@ -120,7 +121,7 @@ impl RedshiftFof {
     ///
     /// # Errors
     ///
-    /// Before any work is done: [`Error::Parameter`] for a parameter out of range; [`Error::Length`] where columns
+    /// Before any work is done: [`Error::Option`] for an option out of range; [`Error::Length`] where columns
     /// differ in length; [`Error::Value`] for the first right ascension or declination that is not on the sky, redshift
     /// that is not positive or completeness outside (0, 1]; [`Error::TooManyRows`]. [`Error::Value`] also for a redshift
     /// beyond the reach of the cosmology (the antipode of a closed universe).
@@ -143,9 +144,9 @@ impl RedshiftFof {
 
     fn check(&self) -> Result<()> {
         for (name, value) in [("b0", self.b0), ("r0", self.r0), ("max_mass_msun", self.max_mass_msun)] {
-            check_parameter(value > 0.0 && value.is_finite(), name, value, "positive and finite")?;
+            check_option(value > 0.0 && value.is_finite(), name, value, "positive and finite")?;
         }
-        check_parameter(self.min_members > 0, "min_members", 0.0, "at least 1")?;
+        check_option(self.min_members > 0, "min_members", self.min_members, "at least 1")?;
         self.density.check()
     }
 

@@ -16,8 +16,8 @@ use crate::error::{Error, Result, check_column, check_rows};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub struct Survey<'a> {
-    pub(crate) ra_deg: &'a [f64],
-    pub(crate) dec_deg: &'a [f64],
+    pub(crate) ra: &'a [f64],
+    pub(crate) dec: &'a [f64],
     pub(crate) z: &'a [f64],
     completeness: Option<&'a [f64]>,
 }
@@ -26,10 +26,10 @@ impl<'a> Survey<'a> {
     /// Right ascension and declination in degrees (ICRS or any other frame), and redshift.
     ///
     /// Right ascensions outside [0, 360) are taken modulo 360. Redshifts must be positive: they are distances here.
-    pub fn new(ra_deg: &'a [f64], dec_deg: &'a [f64], z: &'a [f64]) -> Self {
+    pub fn new(ra: &'a [f64], dec: &'a [f64], z: &'a [f64]) -> Self {
         Self {
-            ra_deg,
-            dec_deg,
+            ra,
+            dec,
             z,
             completeness: None,
         }
@@ -42,14 +42,14 @@ impl<'a> Survey<'a> {
         self
     }
 
-    /// Number of galaxies (the length of `ra_deg`).
+    /// Number of galaxies (the length of `ra`).
     pub fn len(&self) -> usize {
-        self.ra_deg.len()
+        self.ra.len()
     }
 
     /// Are there no galaxies?
     pub fn is_empty(&self) -> bool {
-        self.ra_deg.is_empty()
+        self.ra.is_empty()
     }
 
     pub(crate) fn completeness_of(&self, row: usize) -> f64 {
@@ -58,8 +58,8 @@ impl<'a> Survey<'a> {
 
     /// The unit vector to a galaxy.
     pub(crate) fn direction(&self, row: usize) -> [f64; 3] {
-        let (sin_ra, cos_ra) = self.ra_deg[row].rem_euclid(360.0).to_radians().sin_cos();
-        let (sin_dec, cos_dec) = self.dec_deg[row].to_radians().sin_cos();
+        let (sin_ra, cos_ra) = self.ra[row].rem_euclid(360.0).to_radians().sin_cos();
+        let (sin_dec, cos_dec) = self.dec[row].to_radians().sin_cos();
         [cos_dec * cos_ra, cos_dec * sin_ra, sin_dec]
     }
 
@@ -67,7 +67,7 @@ impl<'a> Survey<'a> {
         check_rows(self.len())?;
         let expected = self.len();
         let columns = [
-            ("dec_deg", self.dec_deg),
+            ("dec", self.dec),
             ("z", self.z),
             ("completeness", self.completeness.unwrap_or(self.z)),
         ];
@@ -80,14 +80,9 @@ impl<'a> Survey<'a> {
                 });
             }
         }
-        check_column("ra_deg", self.ra_deg, "finite; drop the row", f64::is_finite)?;
+        check_column("ra", self.ra, "finite; drop the row", f64::is_finite)?;
         let is_declination = |dec: f64| (-90.0..=90.0).contains(&dec);
-        check_column(
-            "dec_deg",
-            self.dec_deg,
-            "within [-90, 90]; drop the row",
-            is_declination,
-        )?;
+        check_column("dec", self.dec, "within [-90, 90]; drop the row", is_declination)?;
         check_column("z", self.z, "positive and finite; select z > 0 first", |z| {
             z > 0.0 && z.is_finite()
         })?;

@@ -2,7 +2,6 @@
 CREATE TABLE file_registry (
     tile INTEGER PRIMARY KEY,
     node TEXT NOT NULL,
-    root TEXT NOT NULL,
     uri TEXT NOT NULL,
     size BIGINT NOT NULL,
     mtime_ns BIGINT NOT NULL,
@@ -12,6 +11,8 @@ CREATE TABLE file_registry (
     row_count BIGINT NOT NULL,
     row_group_count BIGINT NOT NULL,
     created_by TEXT NOT NULL,
+    -- Hash of the column names that the key columns were looked for under.
+    key_columns TEXT NOT NULL,
     error TEXT,
     UNIQUE (node, uri)
 );
@@ -98,5 +99,7 @@ CREATE TABLE sync_runs (
     updated BIGINT NOT NULL,
     unchanged BIGINT NOT NULL,
     removed BIGINT NOT NULL,
-    failed BIGINT NOT NULL
+    failed BIGINT NOT NULL,
+    -- Tile numbers are never used again: ids may have been made of them.
+    next_tile INTEGER NOT NULL
 );

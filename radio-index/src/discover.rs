@@ -1,5 +1,7 @@
 //! Finding the tiles of a survey in a folder.
 
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -15,19 +17,47 @@ pub(crate) struct Found {
     pub(crate) mtime_ns: i64,
 }
 
+/// Files that HATS writers put beside the tiles, with rows of the tiles.
+const HATS_SIDE_FILES: [&str; 2] = ["data_thumbnail.parquet", "per_partition_statistics.parquet"];
+
 /// Every `*.parquet` file under `root`, sorted by path.
 ///
-/// Hidden files and folders are left out, and so is a HATS catalogue that repeats the rows of another one: a margin.
-pub(crate) fn tiles(root: &Path) -> Result<Vec<Found>> {
+/// Hidden files and folders are left out, and so is what repeats the rows of a HATS catalogue: margins, indexes, associations
+/// and side files. A link that leads nowhere is no tile; if it is called one, opening it will say so.
+pub(crate) fn tiles(root: &Path, without: &[PathBuf]) -> Result<Vec<Found>> {
     let walk = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
     let mut found = Vec::new();
-    for entry in walk.filter_entry(|entry| entry.depth() == 0 || (!is_hidden(entry) && !is_margin(entry))) {
-        let entry = entry.map_err(|e| io_error(root, e))?;
-        if entry.file_type().is_file() && entry.path().extension().is_some_and(|x| x == "parquet") {
+    for entry in walk.filter_entry(|entry| {
+        entry.depth() == 0
+            || (!is_hidden(entry) && !repeats_rows(entry) && !without.iter().any(|path| path == entry.path()))
+    }) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => match dangling_link(&error) {
+                Some(path) if is_parquet(path) => {
+                    found.push(Found {
+                        uri: path.to_string_lossy().into_owned(),
+                        size: 0,
+                        mtime_ns: 0,
+                    });
+                    continue;
+                }
+                Some(_) => continue,
+                None => return Err(io_error(root, error)),
+            },
+        };
+        if entry.file_type().is_file() && is_parquet(entry.path()) {
             let metadata = entry.metadata().map_err(|e| io_error(root, e))?;
             let mtime_ns = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            let Some(uri) = entry.path().to_str() else {
+                let source = io::Error::new(ErrorKind::InvalidFilename, "the name is not UTF-8: rename it");
+                return Err(Error::Io {
+                    path: entry.into_path(),
+                    source,
+                });
+            };
             found.push(Found {
-                uri: entry.path().to_string_lossy().into_owned(),
+                uri: uri.to_owned(),
                 size: metadata.len(),
                 mtime_ns: mtime_ns
                     .and_then(|t| i64::try_from(t.as_nanos()).ok())
@@ -47,15 +77,28 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
 }
 
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "parquet")
+}
+
+fn dangling_link(error: &walkdir::Error) -> Option<&Path> {
+    let not_found = error.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound);
+    error.path().filter(|path| not_found && path.symlink_metadata().is_ok())
+}
+
 /// HATS 1.0 says in a folder's `hats.properties` (older writers: `properties`) what the catalogue is.
-fn is_margin(entry: &DirEntry) -> bool {
-    let says_margin = |name: &str| {
-        std::fs::read_to_string(entry.path().join(name)).is_ok_and(|text| {
-            text.lines()
-                .any(|line| line.replace(' ', "") == "dataproduct_type=margin")
-        })
-    };
-    entry.file_type().is_dir() && (says_margin("hats.properties") || says_margin("properties"))
+fn repeats_rows(entry: &DirEntry) -> bool {
+    if !entry.file_type().is_dir() {
+        return HATS_SIDE_FILES.iter().any(|name| entry.file_name() == *name);
+    }
+    let text = ["hats.properties", "properties"]
+        .iter()
+        .find_map(|name| fs::read_to_string(entry.path().join(name)).ok());
+    let text = text.unwrap_or_default();
+    let mut types = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("dataproduct_type")?.trim().strip_prefix('='));
+    types.any(|product| !["object", "source", "nested"].contains(&product.trim()))
 }
 
 fn io_error(root: &Path, error: walkdir::Error) -> Error {

@@ -29,6 +29,14 @@ pub enum Error {
         /// What the database said.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// The tables of the index were made by another version of this crate.
+    #[error("the index {url} was made by another version: use that version, or begin a new index")]
+    OtherVersion {
+        /// The address, without its password.
+        url: String,
+        /// Which tables are not as expected.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The file system refused.
     #[error("could not read {}", path.display())]
     Io {
@@ -42,6 +50,12 @@ pub enum Error {
     NoTiles {
         /// The folder.
         root: PathBuf,
+    },
+    /// A selection takes rows of a path that two nodes have, each its own file.
+    #[error("{uri} is a tile of two nodes: choose one with Selection::node")]
+    SeveralNodes {
+        /// The path.
+        uri: String,
     },
     /// A result cannot be recorded.
     #[error("TARGETID {targetid}: {reason}")]

@@ -107,7 +107,7 @@ impl Footer {
         let mut first_row = 0;
         let groups = self.metadata.row_groups().iter().map(|group| {
             let rows = group.num_rows();
-            let ranges = || group.columns().iter().map(ColumnChunkMetaData::byte_range);
+            let ranges = || group.columns().iter().map(byte_range);
             let first_byte = ranges().map(|(start, _)| start).min().unwrap_or_default();
             let bytes: u64 = ranges().map(|(_, length)| length).sum();
             let this = RowGroup {
@@ -153,8 +153,21 @@ impl Footer {
     }
 }
 
+/// First byte and length of a column chunk, as [`check_place`] saw them.
+fn byte_range(chunk: &ColumnChunkMetaData) -> (u64, u64) {
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    (
+        u64::try_from(start).unwrap_or_default(),
+        u64::try_from(chunk.compressed_size()).unwrap_or_default(),
+    )
+}
+
 /// Does a column chunk lie before the footer? The decoder takes this for granted.
 fn check_place(chunk: &ColumnChunkMetaData, end: u64) -> Result<(), String> {
+    if chunk.num_values() == 0 {
+        // No page is read, and writers do not agree on where it would be.
+        return Ok(());
+    }
     let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
     let length = chunk.compressed_size();
     let last = start.checked_add(length).and_then(|last| u64::try_from(last).ok());

@@ -24,10 +24,20 @@ impl Index {
     ///
     /// [`Error::NoDriver`](crate::Error::NoDriver) for another address, [`Error::Store`](crate::Error::Store) where the
     /// database cannot be reached, written or brought up to date.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as every other method here.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Self {
             store: Store::open(url).await?,
         })
+    }
+
+    /// The address of the index, without its password.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.store.url()
     }
 
     /// Brings the index up to date with a folder of tiles.
@@ -39,7 +49,8 @@ impl Index {
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io) where the folder cannot be read, [`Error::NoTiles`](crate::Error::NoTiles) where
-    /// it holds none (nothing is forgotten then), [`Error::Store`](crate::Error::Store) from the database.
+    /// it holds none (nothing is forgotten then), [`Error::Store`](crate::Error::Store) from the database,
+    /// [`Error::Interrupted`](crate::Error::Interrupted) where the runtime shuts down meanwhile.
     ///
     /// # Complexity
     ///
@@ -52,7 +63,8 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`](crate::Error::Store) from the database.
+    /// [`Error::Store`](crate::Error::Store) from the database, [`Error::SeveralNodes`](crate::Error::SeveralNodes) where two
+    /// nodes have a tile of the same path.
     ///
     /// # Complexity
     ///
@@ -61,7 +73,8 @@ impl Index {
         select::plan(&self.store, selection).await
     }
 
-    /// Positions and redshifts of the selected rows that have all three, in the order of tile and row.
+    /// Positions and redshifts of the selected rows that have all three, in the order of tile and row. A fill value (999999,
+    /// 1e20) is none, and of a target that was observed more than once the first row counts.
     ///
     /// # Errors
     ///
@@ -93,9 +106,9 @@ impl Index {
         results::record_scores(&self.store, run, scores).await
     }
 
-    /// Records groups in the table `galaxy_groups` and returns how many galaxies are in one.
+    /// Records groups in the table `galaxy_groups` and returns how many members there were.
     ///
-    /// Groups belong together, so the run as a whole is replaced.
+    /// Groups belong together, so the run as a whole is replaced. A TARGETID that comes twice is in the group that came last.
     ///
     /// # Errors
     ///

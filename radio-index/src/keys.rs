@@ -4,17 +4,19 @@ use std::fs::File;
 use std::sync::Arc;
 
 use cdshealpix::nested;
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::DataType;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::ColumnDescriptor;
 
 use crate::KeyColumns;
 use crate::footer::Footer;
 
 /// HEALPix order of `galaxies.healpix`: nside 64.
 pub(crate) const PIXEL_ORDER: u8 = 6;
+const PIXELS: i64 = 12 << (2 * PIXEL_ORDER);
 
 /// The key columns of one tile, each as long as the tile.
 #[derive(Debug, Default)]
@@ -42,10 +44,13 @@ impl Keys {
         };
         let ra = tile_file.reals(&names.ra)?;
         let dec = tile_file.reals(&names.dec)?;
-        let healpix = match tile_file.find(&names.healpix) {
-            Some(_) => tile_file.integers(&names.healpix, None)?,
-            None => ra.iter().zip(&dec).map(|(ra, dec)| pixel((*ra)?, (*dec)?)).collect(),
-        };
+        // A pixel that does not exist is a fill value, or one of another nside.
+        let exists = |pixel: &i64| (0..PIXELS).contains(pixel);
+        let positions = ra.iter().zip(&dec);
+        let healpix = tile_file.integers(&names.healpix, None)?.into_iter().zip(positions);
+        let healpix = healpix
+            .map(|(given, (ra, dec))| given.filter(exists).or_else(|| pixel((*ra)?, (*dec)?)))
+            .collect();
         Ok(Self {
             targetid: tile_file.ids(names, tile)?,
             z: tile_file.reals(&names.z)?,
@@ -64,7 +69,7 @@ impl Keys {
 
 /// HEALPix pixel of a position in degrees; `None` where it is no position.
 fn pixel(ra: f64, dec: f64) -> Option<i64> {
-    let on_the_sky = ra.is_finite() && (-90.0..=90.0).contains(&dec);
+    let on_the_sky = (-360.0..=360.0).contains(&ra) && (-90.0..=90.0).contains(&dec);
     let lon_rad = ra.rem_euclid(360.0).to_radians();
     on_the_sky
         .then(|| nested::get(PIXEL_ORDER).hash(lon_rad, dec.to_radians()))
@@ -212,10 +217,37 @@ impl TileFile<'_> {
                 ColumnReader::BoolColumnReader(r) => append(r, max_level, into, |x| *x),
                 _ => Err(MISMATCH.into()),
             })?),
+            _ if is_decimal(&descriptor) => {
+                return Err(format!(
+                    "column {:?} holds decimals: store it as a real number",
+                    self.name(column)
+                ));
+            }
+            PhysicalType::INT32 if is_unsigned(&descriptor) => {
+                Cells::Integers(self.decode(column, |reader, max_level, into| match reader {
+                    ColumnReader::Int32ColumnReader(r) => append(r, max_level, into, |x| i64::from(x.cast_unsigned())),
+                    _ => Err(MISMATCH.into()),
+                })?)
+            }
             PhysicalType::INT32 => Cells::Integers(self.decode(column, |reader, max_level, into| match reader {
                 ColumnReader::Int32ColumnReader(r) => append(r, max_level, into, |x| i64::from(*x)),
                 _ => Err(MISMATCH.into()),
             })?),
+            PhysicalType::INT64 if is_unsigned(&descriptor) => {
+                let cells = self.decode(column, |reader, max_level, into| match reader {
+                    ColumnReader::Int64ColumnReader(r) => append(r, max_level, into, |x| *x),
+                    _ => Err(MISMATCH.into()),
+                })?;
+                match cells.iter().position(|cell| cell.is_some_and(|x| x < 0)) {
+                    Some(row) => {
+                        let name = self.name(column);
+                        return Err(format!(
+                            "row {row}, column {name:?}: too large for a signed 64-bit integer"
+                        ));
+                    }
+                    None => Cells::Integers(cells),
+                }
+            }
             PhysicalType::INT64 => Cells::Integers(self.decode(column, |reader, max_level, into| match reader {
                 ColumnReader::Int64ColumnReader(r) => append(r, max_level, into, |x| *x),
                 _ => Err(MISMATCH.into()),
@@ -279,6 +311,19 @@ impl TileFile<'_> {
             ))
         }
     }
+}
+
+fn is_unsigned(column: &ColumnDescriptor) -> bool {
+    let unsigned = matches!(
+        column.logical_type_ref(),
+        Some(LogicalType::Integer(int)) if !int.is_signed
+    );
+    unsigned || matches!(column.converted_type(), ConvertedType::UINT_32 | ConvertedType::UINT_64)
+}
+
+fn is_decimal(column: &ColumnDescriptor) -> bool {
+    matches!(column.logical_type_ref(), Some(LogicalType::Decimal(_)))
+        || column.converted_type() == ConvertedType::DECIMAL
 }
 
 const MISMATCH: &str = "the decoder returned another type";

@@ -23,7 +23,9 @@
 //! A *tile* is one Parquet file of spectra, usually one HEALPix pixel of the sky at nside 64 (order 6, NESTED). It is
 //! not a DESI TILEID. The index holds pointers and key columns, never a spectrum, so it stays small: look into it with
 //! `sqlite3` or `psql`. Its tables are `file_registry`, `row_groups`, `tile_columns`, `galaxies`, `anomalies`,
-//! `galaxy_groups`, `result_runs` and `sync_runs`; `targetid` links them to each other and to the tiles.
+//! `galaxy_groups`, `result_runs` and `sync_runs`. `targetid` links galaxies, scores and groups to each other and to the
+//! spectra in the tiles; `tile` links what is known of a file, and `run` what a program found. All methods are async, on
+//! tokio.
 //!
 //! # Features
 //!

@@ -82,7 +82,7 @@ impl ReadPlan {
     /// Number of rows in all slices.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.slices.iter().map(TileSlice::len).sum()
+        self.slices.iter().map(TileSlice::len).fold(0, u64::saturating_add)
     }
 
     /// Number of different tiles.

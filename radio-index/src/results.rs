@@ -51,6 +51,7 @@ impl Run {
 
 /// The anomaly score of one spectrum: one row of the table `anomalies`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct AnomalyScore {
     /// Linkage key.
     pub targetid: i64,
@@ -64,6 +65,18 @@ pub struct AnomalyScore {
     pub worst_wavelength: Option<f64>,
     /// Flags of the scorer.
     pub flags: i64,
+}
+
+impl AnomalyScore {
+    /// A score and nothing else; the other fields can be set.
+    #[must_use]
+    pub fn new(targetid: i64, score: f64) -> Self {
+        Self {
+            targetid,
+            score,
+            ..Self::default()
+        }
+    }
 }
 
 /// A galaxy in a group: one row of the table `galaxy_groups`.

@@ -1,5 +1,6 @@
 //! Which rows: from a typed selection to one query.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
@@ -9,7 +10,13 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::keys::PIXEL_ORDER;
 use crate::store::{Store, Tx, Value, bind, on};
-use crate::{ReadPlan, Result, SkyCoverage, TileSlice};
+use crate::{Error, ReadPlan, Result, SkyCoverage, TileSlice};
+
+/// What counts as a redshift. Joined tables carry 999999 and 1e20 where there is none.
+pub(crate) const IS_REDSHIFT: &str = "z > -1 AND z < 1000";
+/// What counts as a position, in degrees.
+pub(crate) const IS_POSITION: &str =
+    "target_ra >= -360 AND target_ra <= 360 AND target_dec >= -90 AND target_dec <= 90";
 
 /// Which rows of the index; everything that is asked for must hold.
 ///
@@ -58,22 +65,21 @@ impl Selection {
         self.and("g.targetid >= 0 AND COALESCE(g.objtype, 'TGT') NOT IN ('', 'SKY')", [])
     }
 
-    /// Rows of the tiles under a folder that was synced, as [`SyncReport::root`](crate::SyncReport::root) gives it.
-    pub fn under(self, root: &Path) -> Self {
-        let root = root.to_string_lossy().into_owned();
-        self.and("f.root = ?", [Value::Text(Some(root.into()))])
+    /// Rows of the tiles in a folder or its subfolders. The folder is an absolute path without links, as
+    /// [`SyncReport::root`](crate::SyncReport::root) gives it.
+    pub fn under(self, folder: &Path) -> Self {
+        self.and(WITHIN, within(&folder.to_string_lossy()))
+    }
+
+    /// Rows of the tiles that one node holds.
+    pub fn node(self, name: impl Into<String>) -> Self {
+        self.and("f.node = ?", [Value::Text(Some(name.into().into()))])
     }
 
     /// Adds a condition; each `?` stands for the next value.
     fn and(mut self, condition: &str, values: impl IntoIterator<Item = Value<'static>>) -> Self {
-        let mut parts = condition.split('?');
-        self.conditions.push_str(" AND (");
-        self.conditions.push_str(parts.next().unwrap_or_default());
-        for (part, value) in parts.zip(values) {
-            self.values.push(value);
-            let _ = write!(self.conditions, "${}{part}", self.values.len());
-        }
-        self.conditions.push(')');
+        self.conditions += &format!(" AND ({})", numbered(condition, self.values.len()));
+        self.values.extend(values);
         self
     }
 
@@ -86,7 +92,33 @@ impl Selection {
     }
 }
 
-/// Positions of galaxies, column by column; all columns have the same length.
+/// Numbers the question marks of a condition, after the parameters that are there already.
+pub(crate) fn numbered(condition: &str, before: usize) -> String {
+    let mut parts = condition.split('?');
+    let mut sql = parts.next().unwrap_or_default().to_owned();
+    for (number, part) in parts.enumerate() {
+        let _ = write!(sql, "${}{part}", before + number + 1);
+    }
+    sql
+}
+
+/// Is a tile in a folder, or the folder itself a tile? By characters, because databases sort text by their locale.
+pub(crate) const WITHIN: &str = "uri = ? OR SUBSTR(uri, 1, CAST(? AS INTEGER)) = ?";
+
+/// The values for [`WITHIN`]. A separator ends the folder's name, so that `tiles` is no part of `tiles-2`.
+pub(crate) fn within(folder: &str) -> [Value<'static>; 3] {
+    let separator = std::path::MAIN_SEPARATOR;
+    let prefix = format!("{}{separator}", folder.trim_end_matches(separator));
+    let length = prefix.chars().count() as i64;
+    [
+        Value::Text(Some(folder.to_owned().into())),
+        length.into(),
+        Value::Text(Some(prefix.into())),
+    ]
+}
+
+/// Positions of galaxies, column by column; all columns have the same length. A target that was observed more than once is
+/// there once.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Positions {
@@ -103,22 +135,28 @@ pub struct Positions {
 pub(crate) async fn plan(store: &Store, selection: &Selection) -> Result<ReadPlan> {
     // Consecutive rows have the same difference of row and rank, so the database itself joins them to ranges.
     let sql = format!(
-        "SELECT uri, MIN(row_in_tile), MAX(row_in_tile) + 1 FROM (
-            SELECT f.uri, g.row_in_tile,
+        "SELECT uri, tile, MIN(row_in_tile), MAX(row_in_tile) + 1 FROM (
+            SELECT f.uri, g.tile, g.row_in_tile,
                 g.row_in_tile - ROW_NUMBER() OVER (PARTITION BY g.tile ORDER BY g.row_in_tile) AS run
             FROM {}
-        ) AS picked GROUP BY uri, run",
+        ) AS picked GROUP BY uri, tile, run",
         selection.from()
     );
     let sql = AssertSqlSafe(sql).into_sql_str();
     let mut tx = store.read().await?;
-    let slices: Vec<(String, i64, i64)> =
+    let slices: Vec<(String, i32, i64, i64)> =
         on!(&mut tx, connection => bind!(sqlx::query_as(sql), &selection.values).fetch_all(connection).await)
             .map_err(store.failed("select rows"))?;
+    let mut tile_of = HashMap::new();
+    for (uri, tile, ..) in &slices {
+        if tile_of.insert(uri, tile).is_some_and(|other| other != tile) {
+            return Err(Error::SeveralNodes { uri: uri.clone() });
+        }
+    }
     let row = |x| u64::try_from(x).unwrap_or_default();
     Ok(slices
         .into_iter()
-        .map(|(uri, start, end)| TileSlice::new(uri, row(start)..row(end)))
+        .map(|(uri, _, start, end)| TileSlice::new(uri, row(start)..row(end)))
         .collect())
 }
 
@@ -146,23 +184,25 @@ pub(crate) async fn sky(store: &Store, tx: &mut Tx, selection: &Selection) -> Re
 pub(crate) async fn positions(store: &Store, selection: &Selection) -> Result<Positions> {
     let sql = format!(
         "SELECT g.targetid, g.target_ra, g.target_dec, g.z FROM {}
-            AND g.target_ra IS NOT NULL AND g.target_dec IS NOT NULL AND g.z IS NOT NULL
-            ORDER BY g.tile, g.row_in_tile",
-        selection.from()
+            AND {IS_POSITION} AND {IS_REDSHIFT} ORDER BY {}, f.node, g.row_in_tile",
+        selection.from(),
+        store.by_bytes("f.uri")
     );
     let sql = AssertSqlSafe(sql).into_sql_str();
     let mut tx = store.read().await?;
     let mut positions = Positions::default();
+    let mut seen = HashSet::new();
     on!(&mut tx, connection => {
         let mut rows = bind!(sqlx::query_as::<_, (i64, f64, f64, f64)>(sql), &selection.values).fetch(connection);
         loop {
             match rows.try_next().await {
-                Ok(Some((targetid, ra, dec, z))) => {
+                Ok(Some((targetid, ra, dec, z))) if seen.insert(targetid) => {
                     positions.targetid.push(targetid);
                     positions.ra.push(ra);
                     positions.dec.push(dec);
                     positions.z.push(z);
                 }
+                Ok(Some(_)) => {}
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::{Error, Result};
@@ -34,7 +35,8 @@ macro_rules! bind {
         for value in $values {
             query = match value {
                 $crate::store::Value::Int(x) => query.bind(*x),
-                $crate::store::Value::Real(x) => query.bind(*x),
+                // SQLite has no NaN, so there is none on PostgreSQL either.
+                $crate::store::Value::Real(x) => query.bind(x.filter(|x| !x.is_nan())),
                 $crate::store::Value::Text(x) => query.bind(x.as_deref().map(str::to_owned)),
             };
         }
@@ -131,19 +133,32 @@ impl Store {
             #[cfg(feature = "sqlite")]
             Some("sqlite") => Pool::Sqlite(open_sqlite(url).await.map_err(|e| failed(e.into()))?),
             #[cfg(feature = "postgres")]
-            Some("postgres" | "postgresql") => {
-                Pool::Postgres(sqlx::PgPool::connect(url).await.map_err(|e| failed(e.into()))?)
-            }
+            Some("postgres" | "postgresql") => Pool::Postgres(open_postgres(url).await.map_err(|e| failed(e.into()))?),
             _ => return Err(Error::NoDriver { url: shown }),
         };
         let migrations = migrations();
         match &pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => migrations.run(pool).await,
+            Pool::Sqlite(pool) => {
+                // sqlx takes no lock here, and two programs may open a new file at once.
+                let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(e.into()))?;
+                match migrations.run(&mut *tx).await {
+                    Ok(()) => tx.commit().await.map_err(Into::into),
+                    Err(error) => Err(error),
+                }
+            }
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => migrations.run(pool).await,
         }
-        .map_err(|e| failed(e.into()))?;
+        .map_err(|error| match error {
+            MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+                Error::OtherVersion {
+                    url: shown.clone(),
+                    source: error.into(),
+                }
+            }
+            other => failed(other.into()),
+        })?;
         Ok(Self { pool, url: shown })
     }
 
@@ -155,7 +170,9 @@ impl Store {
 
     /// A transaction that no other writer runs beside; it waits for its turn.
     pub(crate) async fn write(&self) -> Result<Tx> {
-        let mut tx = self.begin("BEGIN IMMEDIATE", "BEGIN").await?;
+        let mut tx = self
+            .begin("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")
+            .await?;
         #[cfg(feature = "postgres")]
         #[allow(irrefutable_let_patterns, reason = "refutable where sqlite is on too")]
         if let Tx::Postgres(transaction) = &mut tx {
@@ -213,7 +230,7 @@ impl Store {
         for rows in values.chunks(32_000 / width * width) {
             let sql = insert_sql(table, rows.len() / width, tx.numbers_parameters());
             on!(tx, connection => {
-                bind!(sqlx::query(AssertSqlSafe(sql).into_sql_str()), rows).execute(connection).await.map(drop)
+                bind!(sqlx::query(AssertSqlSafe(sql).into_sql_str()).persistent(false), rows).execute(connection).await.map(drop)
             })
             .map_err(self.failed("insert rows"))?;
         }
@@ -227,6 +244,21 @@ impl Store {
             action,
             url: url.clone(),
             source: source.into(),
+        }
+    }
+
+    /// The address, without its password.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A column of text to sort by, the same on both databases: by bytes.
+    pub(crate) fn by_bytes(&self, column: &str) -> String {
+        match self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => column.to_owned(),
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(_) => format!("{column} COLLATE \"C\""),
         }
     }
 
@@ -252,15 +284,31 @@ fn migrations() -> Migrator {
     )])
 }
 
+/// How long one operation waits for another: a sync of a survey may hold the lock for minutes.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(url: &str) -> sqlx::Result<sqlx::PgPool> {
+    use sqlx::Connection as _;
+
+    let options: sqlx::postgres::PgConnectOptions = url.parse()?;
+    // Whether the server is there at all shows at once, and not when the pool's patience ends.
+    sqlx::ConnectOptions::connect(&options).await?.close().await?;
+    sqlx::postgres::PgPoolOptions::new()
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await
+}
+
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-    use std::time::Duration;
-
     let options: SqliteConnectOptions = url.parse()?;
     // A database in memory lives and dies with its one connection.
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-    let pool = SqlitePoolOptions::new().max_connections(if in_memory { 1 } else { 4 });
+    let pool = SqlitePoolOptions::new()
+        .acquire_timeout(PATIENCE)
+        .max_connections(if in_memory { 1 } else { 4 });
     let pool = if in_memory {
         pool.min_connections(1).idle_timeout(None).max_lifetime(None)
     } else {
@@ -270,7 +318,7 @@ async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(Duration::from_secs(600));
+        .busy_timeout(PATIENCE);
     pool.connect_with(options).await
 }
 
@@ -333,7 +381,7 @@ async fn copy_in(connection: &mut sqlx::PgConnection, table: Table, values: &[Va
 fn copy_text(text: &mut String, value: &Value<'_>) {
     let _ = match value {
         Value::Int(Some(x)) => write!(text, "{x}"),
-        Value::Real(Some(x)) => write!(text, "{x:?}"),
+        Value::Real(Some(x)) if !x.is_nan() => write!(text, "{x:?}"),
         Value::Text(Some(x)) => {
             for c in x.chars() {
                 match c {
@@ -348,20 +396,32 @@ fn copy_text(text: &mut String, value: &Value<'_>) {
             }
             Ok(())
         }
-        Value::Int(None) | Value::Real(None) | Value::Text(None) => write!(text, "\\N"),
+        Value::Int(None) | Value::Real(_) | Value::Text(None) => write!(text, "\\N"),
     };
 }
 
-/// `postgres://user:secret@host/db` is shown as `postgres://user@host/db`.
+/// `postgres://user:secret@host/db?password=secret` is shown as `postgres://user@host/db`.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+    let (address, query) = url
+        .split_once('?')
+        .map_or((url, None), |(address, query)| (address, Some(query)));
+    let address = match address
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+    {
+        Some((scheme, (user, host))) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => address.to_owned(),
     };
-    let Some((user, host)) = rest.rsplit_once('@') else {
-        return url.to_owned();
-    };
-    let user = user.split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}@{host}")
+    let options = query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|option| !option.starts_with("password="));
+    let options: Vec<&str> = options.collect();
+    if options.is_empty() {
+        address
+    } else {
+        format!("{address}?{}", options.join("&"))
+    }
 }
 
 #[cfg(test)]
@@ -376,6 +436,15 @@ mod tests {
         );
         assert_eq!(without_password("postgres://ann:p@ss@db/ard"), "postgres://ann@db/ard");
         assert_eq!(without_password("sqlite:ard.db"), "sqlite:ard.db");
+        assert_eq!(
+            without_password("postgres://db/ard?user=a&password=s3cret"),
+            "postgres://db/ard?user=a"
+        );
+        assert_eq!(
+            without_password("postgres://db/ard?password=s3cret"),
+            "postgres://db/ard"
+        );
+        assert_eq!(without_password("sqlite:a.db?mode=rwc"), "sqlite:a.db?mode=rwc");
     }
 
     #[test]

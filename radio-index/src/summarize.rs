@@ -1,7 +1,7 @@
 //! Counting what a data set is, from the tables alone.
 
 use crate::Result;
-use crate::select::{self, Selection};
+use crate::select::{self, IS_POSITION, IS_REDSHIFT, Selection};
 use crate::store::{Store, Tx, on};
 use crate::summary::{
     Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, Summary, TileSummary,
@@ -9,11 +9,6 @@ use crate::summary::{
 
 /// Bins that the redshift histogram has at least; a nice width makes them up to two and a half times as many.
 const BINS: f64 = 20.0;
-/// What counts as a redshift. Joined tables carry 999999 and 1e20 where there is none, and NaN is larger than all on
-/// PostgreSQL.
-const IS_REDSHIFT: &str = "z > -1 AND z < 1000";
-const IS_POSITION: &str = "target_ra >= -360 AND target_ra <= 360 AND target_dec >= -90 AND target_dec <= 90";
-
 pub(crate) async fn summary(store: &Store) -> Result<Summary> {
     let mut tx = store.read().await?;
     let mut db = Reader { store, tx: &mut tx };
@@ -58,9 +53,7 @@ impl Reader<'_> {
         )?;
         let created_by: Vec<(String, i64)> = rows!(
             self,
-            "SELECT created_by, COUNT(*) FROM file_registry WHERE error IS NULL
-                GROUP BY created_by ORDER BY COUNT(*) DESC, created_by"
-                .to_owned()
+            "SELECT created_by, COUNT(*) FROM file_registry WHERE error IS NULL GROUP BY created_by".to_owned()
         )?;
         let row_counts: Vec<u64> = files.iter().map(|file| count(file.0)).collect();
         Ok(TileSummary {
@@ -70,10 +63,7 @@ impl Reader<'_> {
             row_groups: files.iter().map(|file| count(file.1)).sum(),
             bytes: files.iter().map(|file| count(file.2)).sum(),
             rows_per_tile: rows_per_tile(&row_counts),
-            created_by: created_by
-                .into_iter()
-                .map(|(name, files)| (name, count(files)))
-                .collect(),
+            created_by: most_frequent_first(created_by),
         })
     }
 
@@ -215,7 +205,7 @@ fn rows_per_tile(sorted: &[u64]) -> RowsPerTile {
 
 /// The largest of 1, 2, 5 × 10ⁿ that is not larger than `x`; 0.01 where there is no range.
 fn nice_width(x: f64) -> f64 {
-    if x <= 0.0 {
+    if x < 1e-12 {
         return 0.01;
     }
     let decade = 10_f64.powf(x.log10().floor());

@@ -69,7 +69,7 @@ pub struct ColumnSummary {
     pub data_type: String,
     /// Files that have the column.
     pub tiles: u64,
-    /// Values, nulls included: rows for a plain column, list elements for a list.
+    /// Values, nulls included: rows for a plain column, list elements for a list (an empty list counts as one).
     pub values: u64,
     /// Nulls among the values; `None` where a file keeps no count.
     pub nulls: Option<u64>,

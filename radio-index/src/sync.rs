@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
+use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,9 +14,11 @@ use sqlx::AssertSqlSafe;
 use tokio::sync::mpsc;
 
 use crate::discover::{Found, tiles};
+use crate::fnv::Fnv;
 use crate::footer::{Column, Footer, RowGroup};
 use crate::keys::Keys;
-use crate::store::{Store, Table, Tx, Value, on};
+use crate::select::{WITHIN, numbered, within};
+use crate::store::{Store, Table, Tx, Value, bind, on};
 use crate::{Error, KeyColumns, Result};
 
 /// Decoded tiles that wait for the database, at most.
@@ -32,6 +35,8 @@ pub struct SyncOptions {
     pub node: String,
     /// Where the key columns are. Default: DESI's names and their usual aliases.
     pub columns: KeyColumns,
+    /// Files and folders below the root to leave out, results of earlier runs for instance. Default: none.
+    pub without: Vec<PathBuf>,
     /// Called with the number of tiles that were looked at and that are to be looked at. Default: nothing.
     pub progress: Option<Progress>,
 }
@@ -46,6 +51,7 @@ impl SyncOptions {
             root: root.into(),
             node: "local".into(),
             columns: KeyColumns::default(),
+            without: Vec::new(),
             progress: None,
         }
     }
@@ -61,6 +67,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_columns(mut self, columns: KeyColumns) -> Self {
         self.columns = columns;
+        self
+    }
+
+    /// Leaves out a file or folder below the root.
+    #[must_use]
+    pub fn without(mut self, path: impl Into<PathBuf>) -> Self {
+        self.without.push(path.into());
         self
     }
 
@@ -95,11 +108,11 @@ pub struct SyncReport {
     pub added: Vec<String>,
     /// Tiles that changed since the last sync.
     pub updated: Vec<String>,
-    /// Tiles of the same size and time as before: not opened.
+    /// Tiles of the same size and time as before, with the same key columns asked for: not opened.
     pub unchanged: u64,
     /// Tiles that are gone.
     pub removed: Vec<String>,
-    /// Tiles that cannot be used, and why: in this sync or, if unchanged, in an earlier one.
+    /// Tiles that cannot be used, and why. They are tried again in every sync.
     pub failed: Vec<(String, String)>,
     /// Rows of the tiles that were added and updated.
     pub rows: u64,
@@ -110,7 +123,15 @@ struct Known {
     tile: i32,
     size: i64,
     mtime_ns: i64,
-    error: Option<String>,
+    key_columns: String,
+    is_readable: bool,
+}
+
+impl Known {
+    fn is_like(&self, found: &Found, key_columns: &str) -> bool {
+        let is_same_file = self.size == size(found) && self.mtime_ns == found.mtime_ns;
+        self.is_readable && is_same_file && self.key_columns == key_columns
+    }
 }
 
 /// A file to look at.
@@ -142,28 +163,29 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
         path: options.root.clone(),
         source,
     })?;
-    let found = blocking({
-        let root = root.clone();
-        move || tiles(&root)
-    })
-    .await??;
     let root_text = root.to_string_lossy().into_owned();
     let mut report = SyncReport {
-        root,
+        root: root.clone(),
         ..SyncReport::default()
     };
 
+    // The folder is listed under the lock: a list that is older than the registry would take new tiles for vanished ones.
     let mut tx = store.write().await?;
+    let without: Vec<PathBuf> = options
+        .without
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    let found = blocking(move || tiles(&root, &without)).await??;
     let mut known = registered(store, &mut tx, &options.node, &root_text).await?;
-    let mut next_tile = next_number(store, &mut tx, "SELECT MAX(tile) FROM file_registry").await?;
+    let key_columns = hash_of(&options.columns);
+    let mut next_tile = next_number(store, &mut tx, "SELECT MAX(next_tile) - 1 FROM sync_runs").await?;
     let mut jobs = Vec::new();
     for found in found {
         let before = known.remove(&found.uri);
         match before {
-            Some(k) if k.size == size(&found) && k.mtime_ns == found.mtime_ns => match k.error {
-                Some(reason) => report.failed.push((found.uri, reason)),
-                None => report.unchanged += 1,
-            },
+            // What failed is tried again: the reason may have been a permission, or the options.
+            Some(k) if k.is_like(&found, &key_columns) => report.unchanged += 1,
             Some(k) => jobs.push(Job {
                 tile: k.tile,
                 found,
@@ -190,7 +212,7 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
         if !tile.job.is_new {
             forget(store, &mut tx, tile.job.tile).await?;
         }
-        enter(store, &mut tx, &options.node, &root_text, &tile).await?;
+        enter(store, &mut tx, &options.node, &key_columns, &tile).await?;
         report.take(tile);
         done += 1;
         if let Some(progress) = &options.progress {
@@ -203,7 +225,7 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
         });
     }
     report.sort();
-    write_run(store, &mut tx, &options.node, &root_text, &report).await?;
+    write_run(store, &mut tx, &options.node, &root_text, next_tile, &report).await?;
     store.commit(tx).await?;
     Ok(report)
 }
@@ -234,20 +256,37 @@ impl SyncReport {
     }
 }
 
-/// Reads the files on all cores; they come out in any order.
+/// Reads the files on all cores, in order. What waits for the database is bounded, and the waiting is done by no worker of
+/// rayon's, which others may need.
 fn look_at(jobs: Vec<Job>, columns: KeyColumns) -> mpsc::Receiver<Looked> {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     tokio::task::spawn_blocking(move || {
-        jobs.into_par_iter().for_each(|job| {
-            // The decoder is made for whole files: where a damaged one makes it panic, only that file has failed.
-            let outcome = catch_unwind(AssertUnwindSafe(|| facts(&job, &columns)))
-                .unwrap_or_else(|_| Err("the decoder gave up: damaged".into()));
-            // The receiver is gone only when the sync itself was given up.
-            let _ = sender.blocking_send(Looked { job, outcome });
-        });
+        let mut jobs = jobs.into_iter();
+        loop {
+            let chunk: Vec<Job> = jobs.by_ref().take(IN_FLIGHT).collect();
+            if chunk.is_empty() {
+                return;
+            }
+            let looked: Vec<Looked> = chunk.into_par_iter().map(|job| look(job, &columns)).collect();
+            // The receiver is gone when the sync was given up.
+            if looked.into_iter().any(|tile| sender.blocking_send(tile).is_err()) {
+                return;
+            }
+        }
     });
     receiver
 }
+
+fn look(job: Job, columns: &KeyColumns) -> Looked {
+    // The decoder is made for whole files: where a damaged one makes it panic, only that file has failed.
+    let outcome = catch_unwind(AssertUnwindSafe(|| facts(&job, columns)));
+    Looked {
+        job,
+        outcome: outcome.unwrap_or_else(|_| Err(DECODER_PANICKED.into())),
+    }
+}
+
+const DECODER_PANICKED: &str = "the decoder gave up: damaged";
 
 fn facts(job: &Job, columns: &KeyColumns) -> std::result::Result<Facts, String> {
     let mut file = File::open(Path::new(&job.found.uri)).map_err(|e| e.to_string())?;
@@ -266,18 +305,24 @@ fn facts(job: &Job, columns: &KeyColumns) -> std::result::Result<Facts, String> 
 }
 
 async fn registered(store: &Store, tx: &mut Tx, node: &str, root: &str) -> Result<HashMap<String, Known>> {
-    const SQL: &str = "SELECT uri, tile, size, mtime_ns, error FROM file_registry WHERE node = $1 AND root = $2";
-    let rows: Vec<(String, i32, i64, i64, Option<String>)> =
-        on!(tx, connection => sqlx::query_as(SQL).bind(node).bind(root).fetch_all(connection).await)
-            .map_err(store.failed("read the registry"))?;
-    let known = |(uri, tile, size, mtime_ns, error)| {
+    let condition = numbered(WITHIN, 1);
+    let sql = format!(
+        "SELECT uri, tile, size, mtime_ns, key_columns, error IS NULL FROM file_registry WHERE node = $1 AND ({condition})"
+    );
+    let rows: Vec<(String, i32, i64, i64, String, bool)> = on!(tx, connection => {
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(node);
+        bind!(query, &within(root)).fetch_all(connection).await
+    })
+    .map_err(store.failed("read the registry"))?;
+    let known = |(uri, tile, size, mtime_ns, key_columns, is_readable)| {
         (
             uri,
             Known {
                 tile,
                 size,
                 mtime_ns,
-                error,
+                key_columns,
+                is_readable,
             },
         )
     };
@@ -304,7 +349,6 @@ const FILES: Table = Table {
     columns: &[
         "tile",
         "node",
-        "root",
         "uri",
         "size",
         "mtime_ns",
@@ -314,6 +358,7 @@ const FILES: Table = Table {
         "row_count",
         "row_group_count",
         "created_by",
+        "key_columns",
         "error",
     ],
     replace_by: &[],
@@ -359,7 +404,7 @@ const GALAXIES: Table = Table {
     replace_by: &[],
 };
 
-async fn enter(store: &Store, tx: &mut Tx, node: &str, root: &str, looked: &Looked) -> Result<()> {
+async fn enter(store: &Store, tx: &mut Tx, node: &str, key_columns: &str, looked: &Looked) -> Result<()> {
     let Looked {
         job: Job { tile, found, .. },
         outcome,
@@ -368,7 +413,6 @@ async fn enter(store: &Store, tx: &mut Tx, node: &str, root: &str, looked: &Look
     let mut file: Vec<Value<'_>> = vec![
         tile.into(),
         node.into(),
-        root.into(),
         found.uri.as_str().into(),
         size(found).into(),
         found.mtime_ns.into(),
@@ -381,6 +425,7 @@ async fn enter(store: &Store, tx: &mut Tx, node: &str, root: &str, looked: &Look
             facts.rows.into(),
             (facts.groups.len() as i64).into(),
             facts.created_by.as_str().into(),
+            key_columns.into(),
             Value::Text(None),
         ]),
         Err(reason) => file.extend([
@@ -390,6 +435,7 @@ async fn enter(store: &Store, tx: &mut Tx, node: &str, root: &str, looked: &Look
             0.into(),
             0.into(),
             "".into(),
+            key_columns.into(),
             Value::Text(Some(Cow::Borrowed(reason))),
         ]),
     }
@@ -448,9 +494,17 @@ fn galaxies(tile: i64, keys: &Keys) -> Vec<Value<'_>> {
     (0..keys.targetid.len()).flat_map(row).collect()
 }
 
-async fn write_run(store: &Store, tx: &mut Tx, node: &str, root: &str, report: &SyncReport) -> Result<()> {
-    const SQL: &str = "INSERT INTO sync_runs (sync_run, node, root, added, updated, unchanged, removed, failed)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+async fn write_run(
+    store: &Store,
+    tx: &mut Tx,
+    node: &str,
+    root: &str,
+    next_tile: i32,
+    report: &SyncReport,
+) -> Result<()> {
+    const SQL: &str = "INSERT INTO sync_runs
+        (sync_run, node, root, added, updated, unchanged, removed, failed, next_tile)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let number = next_number(store, tx, "SELECT MAX(sync_run) FROM sync_runs").await?;
     let values = [
         i64::from(number).into(),
@@ -461,8 +515,16 @@ async fn write_run(store: &Store, tx: &mut Tx, node: &str, root: &str, report: &
         size_of(report.unchanged).into(),
         (report.removed.len() as i64).into(),
         (report.failed.len() as i64).into(),
+        i64::from(next_tile).into(),
     ];
     store.execute(tx, SQL, &values).await
+}
+
+/// Two sets of names that look for the same columns have the same hash.
+fn hash_of(columns: &KeyColumns) -> String {
+    let mut hash = Fnv::default();
+    hash.write(format!("{columns:?}").as_bytes());
+    format!("{:016x}", hash.finish())
 }
 
 fn size(found: &Found) -> i64 {

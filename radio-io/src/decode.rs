@@ -21,6 +21,8 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 
+use parquet::file::metadata::PageIndexPolicy;
+
 use crate::grid::{Grid, KEY};
 use crate::order::Piece;
 use crate::{Error, ReadOptions, Result, SpectrumColumns};
@@ -31,10 +33,12 @@ pub(crate) const FLUX: &str = "flux";
 pub(crate) const IVAR: &str = "ivar";
 pub(crate) const MASK: &str = "mask";
 pub(crate) const WAVELENGTH: &str = "wavelength";
+/// Key of the metadata of a tile and of a batch.
+pub(crate) const FLUX_UNIT: &str = "flux_unit";
 
 /// Reads the rows of a piece.
 pub(crate) fn read(piece: &Piece, options: &ReadOptions) -> Result<RecordBatch> {
-    let path = Path::new(&piece.uri);
+    let path = Path::new(&*piece.uri);
     let file = File::open(path).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
@@ -43,7 +47,9 @@ pub(crate) fn read(piece: &Piece, options: &ReadOptions) -> Result<RecordBatch> 
         path: path.to_owned(),
         source,
     };
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| tile(e.into()))?;
+    // With the page index, pages before the wanted rows are not decoded.
+    let reader_options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let metadata = ArrowReaderMetadata::load(&file, reader_options).map_err(|e| tile(e.into()))?;
     let columns = Columns::find(path, &metadata, options)?;
 
     let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
@@ -143,6 +149,10 @@ impl Columns {
             })
         };
         for column in &options.columns {
+            if [ID, FLUX, IVAR, MASK, WAVELENGTH].contains(&column.as_str()) {
+                let reason = "every batch has a column of this name already: do not ask for it";
+                return Err(missing(column, reason.into()));
+            }
             if schema.field_with_name(column).is_err() {
                 return Err(missing(column, "not found, but asked for".into()));
             }
@@ -228,7 +238,7 @@ impl Normalizer<'_> {
         )?;
 
         let mut metadata = self.metadata.clone();
-        metadata.retain(|key, _| key == KEY || key == "flux_unit");
+        metadata.retain(|key, _| key == KEY || key == FLUX_UNIT);
         let mut parts: Vec<(Field, ArrayRef)> = Vec::new();
         let mut add =
             |name: &str, array: ArrayRef| parts.push((Field::new(name, array.data_type().clone(), false), array));
@@ -261,7 +271,8 @@ impl Normalizer<'_> {
                 .batch
                 .column_by_name(name)
                 .ok_or_else(|| self.column(name, "not decoded"))?;
-            parts.push((field.clone(), array.clone()));
+            // Tiles may differ in what they promise of a column, as long as its type is the same.
+            parts.push((Field::new(name, field.data_type().clone(), true), array.clone()));
         }
         let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = parts.into_iter().unzip();
         RecordBatch::try_new(Arc::new(Schema::new_with_metadata(fields, metadata)), arrays).map_err(|e| self.tile(e))
@@ -270,15 +281,17 @@ impl Normalizer<'_> {
     /// The linkage keys: integers of any width, or strings of digits.
     fn ids(&self, path: &str) -> Result<ArrayRef> {
         let array = self.array(path)?;
-        let ids = cast(&array, &DataType::Int64).map_err(|_| {
+        let wrong = || {
+            let found = array.data_type();
             self.column(
                 path,
-                &format!(
-                    "{} is not an id: expected an integer or a string of digits",
-                    array.data_type()
-                ),
+                &format!("{found} is not an id: expected an integer or a string of digits"),
             )
-        })?;
+        };
+        if !is_id(array.data_type()) {
+            return Err(wrong());
+        }
+        let ids = cast(&array, &DataType::Int64).map_err(|_| wrong())?;
         match (0..ids.len()).find(|&row| ids.is_null(row)) {
             Some(row) if array.is_null(row) => Err(self.value(path, row, "no id")),
             Some(row) => Err(self.value(path, row, "not an id: expected a string of digits that fits 64 bits")),
@@ -398,6 +411,14 @@ impl Normalizer<'_> {
             column: column.into(),
             reason: reason.into(),
         }
+    }
+}
+
+fn is_id(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_id(values),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        other => other.is_integer(),
     }
 }
 

@@ -8,8 +8,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file system refused.
-    #[error("{}", path.display())]
+    /// The file system, or the operating system, refused.
+    #[error("could not use {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -54,7 +54,8 @@ pub enum Error {
         /// How it differs.
         reason: String,
     },
-    /// The plan wants rows that the tile does not have: it changed after it was indexed.
+    /// The plan wants rows that the tile does not have: it became shorter after it was indexed. (A tile that was sorted anew at
+    /// the same length is not noticed: sync the index after each change.)
     #[error("{}: the plan wants row {row}, the tile has {rows} rows: sync the index again", path.display())]
     Stale {
         /// The tile.
@@ -64,6 +65,12 @@ pub enum Error {
         /// How many rows there are.
         rows: u64,
     },
+    /// A batch could not be put together, because it is too large.
+    #[error("a batch could not be put together: ask for fewer rows in a batch")]
+    Batch {
+        /// What Arrow said.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The reading thread stopped before its end: a bug in a decoder.
     #[error("the reading thread stopped {batches} batches before the end")]
     Interrupted {
@@ -71,12 +78,14 @@ pub enum Error {
         batches: usize,
     },
     /// An option has a value that cannot work.
-    #[error("option {option}: {reason}")]
+    #[error("option {name} is {value}, expected {expected}")]
     Option {
         /// The option.
-        option: &'static str,
-        /// Why not, and what would work.
-        reason: String,
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What would work.
+        expected: String,
     },
     /// A tile could not be written.
     #[error("{}: not written", path.display())]

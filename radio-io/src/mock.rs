@@ -85,7 +85,8 @@ impl Mock {
     /// metadata says that they are not real. Flux is in 1e-17 erg/(s cm² Å), wavelengths are in vacuum.
     ///
     /// `dir` is created where it does not exist. A tile of the same name is replaced, other files stay. A tile appears
-    /// when it is complete; after an error or a crash there may be some, but none is cut off.
+    /// when it is complete and on disk; after an error or a crash there may be some, but none is cut off. What a killed
+    /// process was writing stays as `tile-<pixel>.parquet.<process>-<number>.part`, which nothing reads.
     ///
     /// `progress` is called after each tile with the number of rows written so far, from any thread, one at a time.
     ///
@@ -101,10 +102,10 @@ impl Mock {
     pub fn write(&self, dir: impl AsRef<Path>, progress: impl FnMut(u64) + Send) -> Result<MockReport> {
         let dir = dir.as_ref();
         if self.spectra > MOST_SPECTRA {
-            let reason = format!("{} is too many; at most {MOST_SPECTRA}", self.spectra);
             return Err(Error::Option {
-                option: "spectra",
-                reason,
+                name: "spectra",
+                value: self.spectra.to_string(),
+                expected: format!("at most {MOST_SPECTRA}"),
             });
         }
         fs::create_dir_all(dir).map_err(|source| Error::Io {

@@ -1,6 +1,7 @@
 //! The planned shuffle: the whole order of an epoch, from the plan and the seed, before any byte is read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use radio_index::{ReadPlan, TileSlice};
 
@@ -12,7 +13,7 @@ const PIECE_ROWS: u64 = 256;
 /// Consecutive rows of a tile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    pub(crate) uri: String,
+    pub(crate) uri: Arc<str>,
     pub(crate) rows: Range<u64>,
 }
 
@@ -24,20 +25,23 @@ pub(crate) struct Window {
     pub(crate) order: Vec<(usize, usize)>,
 }
 
-/// All windows of an epoch: a function of the plan, the shuffle, the seed and the epoch, and of nothing else.
-pub(crate) fn windows(plan: &ReadPlan, options: &ReadOptions) -> Vec<Window> {
+/// The windows of an epoch, one after the other: a function of the plan, the shuffle, the seed and the epoch, and of nothing
+/// else. In memory is one window, and where pieces are shuffled a few bytes for each.
+pub(crate) fn windows(plan: ReadPlan, options: &ReadOptions) -> impl Iterator<Item = Window> + Send + use<> {
     let mut dice = Dice::new(options.seed, options.epoch);
-    let mut pieces: Vec<Piece> = plan.slices().iter().flat_map(pieces).collect();
+    let mut pieces: Box<dyn Iterator<Item = Piece> + Send> =
+        Box::new(plan.into_iter().flat_map(|slice| pieces(&slice)));
+    let is_shuffled = options.shuffle != Shuffle::None;
     let window_rows = match options.shuffle {
         Shuffle::None => options.batch_rows.get().max(PIECE_ROWS as usize),
         Shuffle::Window { rows } => {
-            dice.shuffle(&mut pieces);
+            let mut all: Vec<Piece> = pieces.collect();
+            dice.shuffle(&mut all);
+            pieces = Box::new(all.into_iter());
             rows.get()
         }
     };
-    let mut windows = Vec::new();
-    let mut pieces = pieces.into_iter().peekable();
-    while pieces.peek().is_some() {
+    std::iter::from_fn(move || {
         let mut window = Window {
             pieces: Vec::new(),
             order: Vec::new(),
@@ -50,20 +54,20 @@ pub(crate) fn windows(plan: &ReadPlan, options: &ReadOptions) -> Vec<Window> {
             window.order.extend((0..rows).map(|row| (number, row)));
             window.pieces.push(piece);
         }
-        if options.shuffle != Shuffle::None {
+        if is_shuffled {
             dice.shuffle(&mut window.order);
         }
-        windows.push(window);
-    }
-    windows
+        Some(window).filter(|window| !window.pieces.is_empty())
+    })
 }
 
-fn pieces(slice: &TileSlice) -> impl Iterator<Item = Piece> {
+fn pieces(slice: &TileSlice) -> impl Iterator<Item = Piece> + use<> {
     let Range { start, end } = slice.rows();
+    let uri: Arc<str> = slice.uri().into();
     let starts = (start..end).step_by(PIECE_ROWS as usize);
     starts.map(move |start| Piece {
-        uri: slice.uri().to_owned(),
-        rows: start..(start + PIECE_ROWS).min(end),
+        uri: uri.clone(),
+        rows: start..start.saturating_add(PIECE_ROWS).min(end),
     })
 }
 
@@ -112,14 +116,13 @@ mod tests {
 
     type Rows = Vec<(String, u64)>;
 
-    fn rows(windows: &[Window]) -> Rows {
+    fn rows(plan: &ReadPlan, options: &ReadOptions) -> Rows {
         let row = |window: &Window, &(piece, row): &(usize, usize)| {
             let piece = &window.pieces[piece];
-            (piece.uri.clone(), piece.rows.start + row as u64)
+            (piece.uri.to_string(), piece.rows.start + row as u64)
         };
-        windows
-            .iter()
-            .flat_map(|window| window.order.iter().map(|place| row(window, place)).collect::<Rows>())
+        let all = windows(plan.clone(), options);
+        all.flat_map(|window| window.order.iter().map(|place| row(&window, place)).collect::<Rows>())
             .collect()
     }
 
@@ -134,15 +137,15 @@ mod tests {
             let plan = ReadPlan::from_iter(slices);
             let planned: Rows = plan.slices().iter().flat_map(|s| s.rows().map(|r| (s.uri().to_owned(), r))).collect();
             let in_order = ReadOptions::default().with_seed(seed);
-            prop_assert_eq!(&rows(&windows(&plan, &in_order)), &planned);
+            prop_assert_eq!(&rows(&plan, &in_order), &planned);
 
             let shuffled = in_order.with_shuffle(Shuffle::Window { rows: NonZeroUsize::new(window).unwrap() });
-            let first = rows(&windows(&plan, &shuffled));
+            let first = rows(&plan, &shuffled);
             prop_assert_eq!(first.len(), planned.len());
             prop_assert_eq!(first.iter().cloned().collect::<BTreeSet<_>>(), planned.iter().cloned().collect());
-            prop_assert_eq!(&first, &rows(&windows(&plan, &shuffled)));
+            prop_assert_eq!(&first, &rows(&plan, &shuffled));
             if planned.len() > 50 {
-                let next = rows(&windows(&plan, &shuffled.clone().with_epoch(1)));
+                let next = rows(&plan, &shuffled.clone().with_epoch(1));
                 prop_assert_ne!(&first, &next);
                 prop_assert_ne!(&first, &planned);
             }
@@ -158,10 +161,7 @@ mod tests {
             .with_shuffle(Shuffle::window())
             .with_seed(1)
             .with_epoch(2);
-        let order: Vec<u64> = rows(&windows(&plan, &options))
-            .into_iter()
-            .map(|(_, row)| row)
-            .collect();
+        let order: Vec<u64> = rows(&plan, &options).into_iter().map(|(_, row)| row).collect();
         assert_eq!(order, [2, 4, 7, 1, 5, 6, 3, 0]);
     }
 

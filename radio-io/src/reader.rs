@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -7,10 +8,15 @@ use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 use radio_index::ReadPlan;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::decode::FLUX_UNIT;
 use crate::grid::{Grid, KEY};
 use crate::order::{Piece, Window, windows};
 use crate::{BadTiles, Error, ReadOptions, Result, SpectrumBatch, decode};
+
+/// More rows than any survey has: a plan of more was made by mistake.
+const MOST_ROWS: u64 = 1 << 40;
 
 /// One pass over the rows of a plan, in batches: an iterator that a thread of its own keeps ahead of its consumer.
 ///
@@ -20,8 +26,9 @@ use crate::{BadTiles, Error, ReadOptions, Result, SpectrumBatch, decode};
 ///
 /// # Complexity
 ///
-/// Decoding is shared by all cores of rayon's global pool. In memory are at most one window of decoded rows (a batch where
-/// nothing is shuffled) with the batches that are gathered from it, and [`prefetch`](ReadOptions::prefetch) batches.
+/// Decoding is shared by all cores, in a pool of this crate's own, so that a batch may be waited for anywhere. In memory are at most one window of decoded rows (a batch where
+/// nothing is shuffled) with the batches that are gathered from it, and [`prefetch`](ReadOptions::prefetch) batches. Rows are
+/// found through a tile's page index; in a tile without one, the pages of a row group before them are decoded, too.
 ///
 /// # Examples
 ///
@@ -61,8 +68,16 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where no thread can be started. What is wrong with a tile comes out of the iterator, in its place.
+    /// [`Error::Io`] where no thread can be started, [`Error::Option`] for a plan of more than 2⁴⁰ rows. What is wrong with a tile comes out of the iterator, in its place.
     pub fn new(plan: &ReadPlan, options: ReadOptions) -> Result<Self> {
+        if plan.rows() > MOST_ROWS {
+            let (value, expected) = (plan.rows().to_string(), format!("at most {MOST_ROWS}"));
+            return Err(Error::Option {
+                name: "rows of the plan",
+                value,
+                expected,
+            });
+        }
         let batch_rows = options.batch_rows.get() as u64;
         let rows = if options.drop_last {
             plan.rows() / batch_rows * batch_rows
@@ -70,7 +85,7 @@ impl Reader {
             plan.rows()
         };
         let left = rows.div_ceil(batch_rows) as usize;
-        let windows = windows(plan, &options);
+        let windows = windows(plan.clone(), &options);
         let (sender, events) = sync_channel(options.prefetch.get());
         thread::Builder::new()
             .name("radio-io".into())
@@ -175,7 +190,7 @@ impl From<Error> for Stop {
 }
 
 impl Producer {
-    fn run(&mut self, windows: Vec<Window>) -> Result<(), Stop> {
+    fn run(&mut self, windows: impl Iterator<Item = Window>) -> Result<(), Stop> {
         for window in windows {
             for batch in self.window(&window)? {
                 self.send_batch(batch)?;
@@ -200,7 +215,9 @@ impl Producer {
     /// Decodes a window and cuts it into batches; what does not fill one is carried over to the next.
     fn window(&mut self, Window { pieces, order }: &Window) -> Result<Vec<RecordBatch>, Stop> {
         let options = &self.options;
-        let decoded: Vec<Result<RecordBatch>> = pieces.par_iter().map(|piece| decode::read(piece, options)).collect();
+        let decode = || pieces.par_iter().map(|piece| decode::read(piece, options)).collect();
+        let decoded: Vec<Result<RecordBatch>> = decoders()?.install(decode);
+
         let mut sources = Vec::with_capacity(pieces.len() + 1);
         // Where the rows of a piece are among the sources; nowhere if it was skipped.
         let mut source_of = Vec::with_capacity(pieces.len());
@@ -213,7 +230,7 @@ impl Producer {
                 }
                 Err(error) if self.options.bad_tiles == BadTiles::Skip => {
                     source_of.push(None);
-                    let (path, rows) = (PathBuf::from(&piece.uri), piece.rows.end - piece.rows.start);
+                    let (path, rows) = (PathBuf::from(&*piece.uri), piece.rows.end - piece.rows.start);
                     self.send(Event::Skipped(SkippedTile { path, rows, error }))?;
                 }
                 Err(error) => return Err(error.into()),
@@ -238,36 +255,57 @@ impl Producer {
 
     fn check_schema(&mut self, piece: &Piece, batch: &RecordBatch) -> Result<()> {
         let found = batch.schema();
-        match &self.schema {
-            None => {
-                let grid = Some(found.metadata()).filter(|metadata| metadata.contains_key(KEY));
-                // The decoder has read this grid already, so it is there and right.
-                let grid = grid.and_then(|metadata| Grid::from_metadata(metadata).ok());
-                self.schema = Some((found, grid));
-                Ok(())
-            }
-            Some((first, _)) if *first == found => Ok(()),
-            Some((first, _)) => {
-                let reason = match first.fields().iter().zip(found.fields()).find(|(a, b)| a != b) {
-                    Some((a, b)) => {
-                        let (name, new, old) = (b.name(), b.data_type(), a.data_type());
-                        format!("column {name:?} is {new}, in the tiles before {old}")
-                    }
-                    None => "the wavelength grid or the unit differs from that of the tiles before".into(),
-                };
-                let advice = "read such tiles with a reader of their own";
-                Err(Error::Mixed {
-                    path: piece.uri.clone().into(),
-                    reason: format!("{reason}: {advice}"),
-                })
-            }
-        }
+        let has_grid = found.metadata().contains_key(KEY);
+        // The decoder has read this grid already, so it is there and right.
+        let grid = has_grid.then(|| Grid::from_metadata(found.metadata()).ok()).flatten();
+        let Some((first, first_grid)) = &self.schema else {
+            self.schema = Some((found, grid));
+            return Ok(());
+        };
+        let unit = |schema: &SchemaRef| schema.metadata().get(FLUX_UNIT).cloned();
+        let difference = if let Some((a, b)) = first.fields().iter().zip(found.fields()).find(|(a, b)| a != b) {
+            format!(
+                "column {:?} is {}, in the tiles before {}",
+                b.name(),
+                b.data_type(),
+                a.data_type()
+            )
+        } else if grid != *first_grid {
+            "the wavelength grid differs from that of the tiles before".into()
+        } else if unit(first) != unit(&found) {
+            format!(
+                "the unit of the flux is {:?}, in the tiles before {:?}",
+                unit(&found),
+                unit(first)
+            )
+        } else {
+            return Ok(());
+        };
+        let reason = format!("{difference}: read tiles of each kind with a reader of their own");
+        Err(Error::Mixed {
+            path: PathBuf::from(&*piece.uri),
+            reason,
+        })
     }
 }
 
+/// The threads that decode, for all readers of a program. They never wait for a consumer, who may be a worker of rayon's
+/// global pool.
+fn decoders() -> Result<&'static ThreadPool> {
+    static DECODERS: OnceLock<ThreadPool> = OnceLock::new();
+    if let Some(pool) = DECODERS.get() {
+        return Ok(pool);
+    }
+    let pool = ThreadPoolBuilder::new()
+        .thread_name(|i| format!("radio-io-{i}"))
+        .build();
+    let pool = pool.map_err(|e| Error::Io {
+        path: "a decoding thread".into(),
+        source: std::io::Error::other(e),
+    })?;
+    Ok(DECODERS.get_or_init(|| pool))
+}
+
 fn gather(sources: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch> {
-    interleave_record_batch(sources, rows).map_err(|source| Error::Tile {
-        path: "a batch of several tiles".into(),
-        source: source.into(),
-    })
+    interleave_record_batch(sources, rows).map_err(|source| Error::Batch { source: source.into() })
 }

@@ -10,12 +10,16 @@ use crate::error::{Error, Result};
 /// |---|---|---|
 /// | `cpu` or `flex` | all cores, pure Rust | `flex` |
 /// | `tch`, `tch:cuda`, `tch:cuda:1` | LibTorch, on the CPU or a CUDA card | `tch` |
-/// | `vulkan`, `vulkan:1` | a card through Vulkan; without a number the one that the driver prefers | `vulkan` |
-/// | `wgpu`, `wgpu:1` | the same through WebGPU | `wgpu` |
+/// | `vulkan`, `vulkan:1` | a graphics card through Vulkan | `vulkan` |
+/// | `wgpu`, `wgpu:1` | a graphics card through the first of Vulkan, Metal and others that the machine has | `wgpu` |
 /// | `cuda`, `cuda:1` | an NVIDIA card through CubeCL | `cuda` |
 ///
-/// Cards count from 0. The name says which library computes: features only decide what is compiled in, so
-/// a build with several never chooses by itself. Whether the card is there is found out when it is first used.
+/// Cards count from 0; for `vulkan` and `wgpu` only discrete ones count. Without a number these two take the device
+/// that the library prefers, which may be part of the processor.
+///
+/// The name says which library computes: features only decide what is compiled in. The one choice left open is that of
+/// `wgpu`, which settles on a graphics API by itself, and that depends on the machine and on the features; `vulkan` is
+/// Vulkan or fails. Whether the card is there is found out when it is first used.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An option or a size is outside its range: choose another value.
-    #[error("{name} is {value}, but it must be {expected}")]
+    #[error("option {name} is {value}, expected {expected}")]
     Option {
         /// The option, as its setter is called.
         name: &'static str,

@@ -33,7 +33,7 @@
 //! | `flex` | yes | the CPU, in pure Rust |
 //! | `tch` | no | LibTorch, CPU and CUDA; needs a LibTorch when it is built; burn drops it after 0.22 |
 //! | `vulkan` | no | any graphics card through Vulkan |
-//! | `wgpu` | no | any graphics card through WebGPU |
+//! | `wgpu` | no | any graphics card through the graphics API that the machine offers |
 //! | `cuda` | no | NVIDIA cards through CubeCL; its build downloads an LLVM |
 //!
 //! # What it is not

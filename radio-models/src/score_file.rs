@@ -1,6 +1,7 @@
 //! Scores on disk: one Parquet file that is complete or not there.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -121,21 +122,26 @@ impl Temporary {
                 Source::from("the path does not end in the name of a file"),
             ));
         };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".{}.{}-{number}.tmp", name.to_string_lossy(), std::process::id());
-        let temporary = path.with_file_name(name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-            .map_err(|e| Error::file("create", &temporary, e))?;
-        Ok((
-            Self {
-                path: temporary,
-                renamed: false,
-            },
-            file,
-        ))
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!(".{}.{}-{number}.tmp", name.to_string_lossy(), std::process::id());
+            let temporary = path.with_file_name(name);
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+                Ok(file) => {
+                    let renamed = false;
+                    return Ok((
+                        Self {
+                            path: temporary,
+                            renamed,
+                        },
+                        file,
+                    ));
+                }
+                // Left by a process that was killed: in a container the next one often has the same number.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::file("create", &temporary, e)),
+            }
+        }
     }
 
     fn rename(mut self, path: &Path) -> std::io::Result<()> {

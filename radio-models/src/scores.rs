@@ -24,6 +24,9 @@ pub struct Score {
     /// Mean wavelength in Angstrom of the token with the largest chi-square per good pixel.
     pub worst_wavelength: Option<f64>,
     /// Why there is no score: [`Score::DEAD`], [`Score::NOT_FINITE`], or 0.
+    ///
+    /// These bits are the score's own. The flags that a tokenizer gives its spectra are others, and the same bit means
+    /// something else there: join them by `targetid`, never with `|`.
     pub flags: u32,
 }
 

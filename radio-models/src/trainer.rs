@@ -24,6 +24,8 @@ pub struct TrainerOptions {
     /// Steps over which the learning rate rises and falls. More may follow, at the last rate. Default: 1000.
     pub steps: usize,
     /// Steps at the beginning in which the learning rate rises in a straight line. Default: 20.
+    ///
+    /// Where there are fewer [`steps`](Self::steps), it rises over all of these.
     pub warmup_steps: usize,
     /// Highest learning rate; from there it falls to a hundredth along a cosine. Default: 0.004.
     pub learning_rate: f64,
@@ -102,11 +104,12 @@ impl TrainerOptions {
     #[must_use]
     pub fn learning_rate_at(&self, step: usize) -> f64 {
         const LAST: f64 = 0.01;
-        if step < self.warmup_steps {
-            return self.learning_rate * (step + 1) as f64 / self.warmup_steps as f64;
+        let rising = self.warmup_steps.min(self.steps);
+        if step < rising {
+            return self.learning_rate * (step + 1) as f64 / rising as f64;
         }
-        let falling = self.steps.saturating_sub(self.warmup_steps).max(1);
-        let done = ((step - self.warmup_steps) as f64 / falling as f64).min(1.0);
+        let falling = (self.steps - rising).max(1);
+        let done = ((step - rising) as f64 / falling as f64).min(1.0);
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
         self.learning_rate * (LAST + (1.0 - LAST) * cosine)
     }
@@ -115,13 +118,6 @@ impl TrainerOptions {
         let option = |name, value: String, expected| Err(Error::Option { name, value, expected });
         if self.steps == 0 {
             return option("steps", self.steps.to_string(), "at least 1");
-        }
-        if self.warmup_steps > self.steps {
-            return option(
-                "warmup_steps",
-                self.warmup_steps.to_string(),
-                "at most as large as steps",
-            );
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return option("learning_rate", self.learning_rate.to_string(), "finite and above 0");
@@ -142,9 +138,10 @@ impl TrainerOptions {
 /// Trains a [`PatchAutoencoder`], one batch at a time, in a loop that belongs to the caller.
 ///
 /// The loss of a batch is Σ m (y − ŷ)² / max(σ, floor)² / Σ m over its pixels, m being 1 for good pixels and 0 for
-/// bad ones: 1 where the model is as close to the data as their noise allows. A dead spectrum has no part in it.
+/// bad ones: 1 where the model is as close to the data as their noise allows, and below 1 there wherever σ is under the
+/// floor, which is [`TrainerOptions::sigma_floor`]. A dead spectrum has no part in it.
 ///
-/// The same batches in the same order give the same weights to the last bit, on the CPU with any number of threads.
+/// The same batches in the same order give the same weights to the last bit, on `flex` with any number of threads.
 ///
 /// # Examples
 ///

@@ -44,8 +44,9 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) as in [`tokenize`](Self::tokenize), and
-    /// [`Error::Shape`](crate::Error::Shape) if the batch's arrays do not fit each other or this tokenizer.
+    /// [`Error::Option`](crate::Error::Option) as in [`tokenize`](Self::tokenize), and
+    /// [`Error::Shape`](crate::Error::Shape) if the batch's arrays do not fit each other or this tokenizer. (Tokens
+    /// behind those of a row are taken for padding.)
     ///
     /// # Complexity
     ///
@@ -93,12 +94,9 @@ impl Tokenizer {
     /// Can the arrays have come from this tokenizer?
     fn check_batch(&self, batch: &TokenBatch) -> Result<()> {
         let rows = batch.lengths.len();
-        let tokens = batch
-            .lengths
-            .iter()
-            .map(|&pixels| self.tokens(pixels))
-            .max()
-            .unwrap_or(0);
+        let needed = batch.lengths.iter().map(|&pixels| self.tokens(pixels)).max();
+        // More tokens are padding, however many the batch was filled up to.
+        let tokens = batch.values.dim().1.max(needed.unwrap_or(0));
         let shape = [rows, tokens, self.cut(0).patch];
         check_shape("values", batch.values.shape(), &shape)?;
         check_shape("errors", batch.errors.shape(), &shape)?;

@@ -76,7 +76,7 @@ impl WavelengthEncoding {
     /// # Errors
     ///
     /// [`Error::Wavelength`] (with row 0) for a grid that is not finite, positive and strictly increasing, and
-    /// [`Error::Parameter`] for one with fewer than two pixels.
+    /// [`Error::Option`] for one with fewer than two pixels.
     pub fn for_grid(dim: usize, wavelength: &[f64]) -> Result<Self> {
         check_wavelengths(0, wavelength)?;
         let (shortest, longest) = periods(wavelength)?;
@@ -121,7 +121,7 @@ impl WavelengthEncoding {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] for a `dim` that is odd or out of range and for periods that are not finite, positive and
+    /// [`Error::Option`] for a `dim` that is odd or out of range and for periods that are not finite, positive and
     /// in order; [`Error::Wavelength`] for a wavelength that is negative or not finite (row and pixel are then the
     /// index divided by the length of the last axis, and the rest); [`Error::TooLarge`] if the result fits no array.
     ///
@@ -191,22 +191,22 @@ impl WavelengthEncoding {
     }
 
     fn check(&self) -> Result<()> {
-        let wrong = |name, value: String, rule| Err(Error::Parameter { name, value, rule });
+        let wrong = |name, value: String, expected| Err(Error::Option { name, value, expected });
         if self.dim < 2 || self.dim > Self::MAX_DIM || self.dim % 2 == 1 {
-            return wrong("dim", self.dim.to_string(), "a code has an even length from 2 to 65536");
+            return wrong("dim", self.dim.to_string(), "an even length from 2 to 65536");
         }
         if !(self.shortest > 0.0 && self.shortest.is_finite()) {
             return wrong(
                 "shortest",
-                self.shortest.to_string(),
-                "a period must be finite and positive",
+                format!("{:?}", self.shortest),
+                "a finite and positive period",
             );
         }
         if !(self.longest > self.shortest && self.longest.is_finite()) {
             return wrong(
                 "longest",
-                self.longest.to_string(),
-                "it must be finite and longer than the shortest period",
+                format!("{:?}", self.longest),
+                "a finite period, longer than the shortest",
             );
         }
         Ok(())
@@ -218,11 +218,10 @@ fn periods(x: &[f64]) -> Result<(f64, f64)> {
     let mut widths: Vec<f64> = x.windows(2).map(|ends| ends[1] - ends[0]).collect();
     widths.sort_unstable_by(f64::total_cmp);
     let (Some(first), Some(last), Some(width)) = (x.first(), x.last(), widths.get(widths.len() / 2)) else {
-        let rule = "a grid needs at least two pixels to have a pixel width";
-        return Err(Error::Parameter {
+        return Err(Error::Option {
             name: "wavelength",
-            value: format!("{} pixels", x.len()),
-            rule,
+            value: format!("a grid of {} pixels", x.len()),
+            expected: "at least two, to have a pixel width",
         });
     };
     Ok((2.0 * width, 4.0 * (last - first)))

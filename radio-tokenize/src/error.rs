@@ -5,14 +5,14 @@
 #[non_exhaustive]
 pub enum Error {
     /// An option has a value that makes no sense; change the option.
-    #[error("{name} is {value}: {rule}")]
-    Parameter {
-        /// The option, as it is called in the API.
+    #[error("option {name} is {value}, expected {expected}")]
+    Option {
+        /// The option, as its argument or setter is called.
         name: &'static str,
         /// The value that was given.
         value: String,
-        /// What the option must satisfy.
-        rule: &'static str,
+        /// What is accepted.
+        expected: &'static str,
     },
     /// Two arrays that belong together differ in shape.
     #[error("{what} has shape {found:?}, expected {expected:?}")]

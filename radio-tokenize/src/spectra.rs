@@ -125,7 +125,7 @@ impl<'a> Spectra<'a> {
     /// # Errors
     ///
     /// [`Error::Shape`] if its length is another.
-    pub fn with_mask(self, mask: &'a [i32]) -> Result<Self> {
+    pub fn mask(self, mask: &'a [i32]) -> Result<Self> {
         let pixels = match self.values {
             Values::Grid { flux, .. } => flux.len(),
             Values::Ragged { flux, .. } => flux.len(),

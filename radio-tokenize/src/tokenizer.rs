@@ -111,7 +111,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] for a patch or stride out of range, [`Error::Tail`] for the first row with a tail if
+    /// [`Error::Option`] for a patch or stride out of range, [`Error::Tail`] for the first row with a tail if
     /// [`Tail::Error`] is set, [`Error::TooLarge`] if the padded batch fits no array; all before any work is done.
     ///
     /// # Complexity
@@ -203,21 +203,21 @@ impl Tokenizer {
 
     /// Are the parameters in range?
     pub(crate) fn check(&self) -> Result<()> {
-        let wrong = |name, value: usize, rule| {
-            Err(Error::Parameter {
+        let wrong = |name, value: usize, expected| {
+            Err(Error::Option {
                 name,
                 value: value.to_string(),
-                rule,
+                expected,
             })
         };
         if self.patch == 0 || self.patch > Self::MAX_PATCH {
-            return wrong("patch", self.patch, "a patch has from 1 to 65536 pixels");
+            return wrong("patch", self.patch, "1 to 65536 pixels");
         }
         if self.stride == 0 || self.stride > self.patch {
             return wrong(
                 "stride",
                 self.stride,
-                "it must be from 1 to the length of a patch, or pixels are left out",
+                "1 to the length of a patch (more would leave pixels out)",
             );
         }
         Ok(())

@@ -71,9 +71,10 @@ pub(crate) fn classes(classes: &[(String, u64)]) -> Option<Figure> {
 
     let plural = if classes.len() == 1 { "class" } else { "classes" };
     let alt = format!(
-        "Bars of the rows of {} {plural}, {} rows in all",
+        "Bars of the rows of {} {plural}, {} {} in all",
         classes.len(),
-        format::count(total)
+        format::count(total),
+        if total == 1 { "row" } else { "rows" }
     );
     let svg = svg.finish(&alt);
     Some(Figure {

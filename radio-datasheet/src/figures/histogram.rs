@@ -74,8 +74,9 @@ pub(crate) fn redshifts(histogram: &Histogram) -> Option<Figure> {
     svg.text_upwards((20.0, TOP + (HEIGHT - TOP - BOTTOM) / 2.0), &unit);
 
     let alt = format!(
-        "Histogram of {} redshifts from {} to {}, in bins of {}",
+        "Histogram of {} {} from {} to {}, in bins of {}",
         format::count(total),
+        if total == 1 { "redshift" } else { "redshifts" },
         format::significant(start, 4),
         format::significant(end, 4),
         format::significant(width, 3)

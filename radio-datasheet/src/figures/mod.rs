@@ -33,8 +33,7 @@ impl Figure {
     /// # Examples
     ///
     /// ```
-    /// use radio_datasheet::{Answers, Datasheet};
-    /// use radio_index::Summary;
+    /// use radio_datasheet::{Answers, Datasheet, Summary};
     ///
     /// let mut summary = Summary::default();
     /// summary.catalogue.classes = vec![("GALAXY".into(), 12)];

@@ -57,12 +57,10 @@ impl Scale {
             svg.rect((left + at as f64 * BOX.0, y), BOX, &format!("fill=\"{colour}\""));
         }
         if boxes == 1 {
-            svg.text(
-                (x, y + 25.0),
-                Anchor::Middle,
-                "t",
-                &format!("{} rows per square degree", number(self.low)),
-            );
+            let density = number(self.low);
+            let rows = if density == "1" { "row" } else { "rows" };
+            let label = format!("{density} {rows} per square degree");
+            svg.text((x, y + 25.0), Anchor::Middle, "t", &label);
             return;
         }
         for at in (0..=boxes).step_by(2) {

@@ -36,9 +36,16 @@ pub(crate) fn map(sky: &SkyCoverage) -> Result<Option<Figure>> {
     if cells.is_empty() {
         return Ok(None);
     }
+    let (pixels, hold, together) = match sky.pixels.len() {
+        1 => ("1 HEALPix pixel".to_owned(), "holds", ""),
+        many => (
+            format!("{} HEALPix pixels", format::count(many as u64)),
+            "hold",
+            " together",
+        ),
+    };
     let mut alt = format!(
-        "Map of the sky: {} HEALPix pixels of order {} hold rows, {} square degrees together",
-        format::count(sky.pixels.len() as u64),
+        "Map of the sky: {pixels} of order {} {hold} rows, {} square degrees{together}",
         sky.order,
         format::significant(sky.area_square_degrees(), 4)
     );

@@ -119,6 +119,52 @@ fn an_answer_ends_where_it_ends() {
     assert_eq!(Datasheet::new(&summary, &answers).render(Some(&text)).unwrap(), text);
 }
 
+/// Does an answer of these lines stand as these lines?
+#[track_caller]
+fn check_answer(answer: &str, expected: &str) {
+    let mut answers = String::new();
+    for letter in answer.chars() {
+        answers += &format!("\\U{:08x}", u32::from(letter));
+    }
+    let answers = Answers::from_toml(&format!("[uses]\npast = \"{answers}\"")).unwrap();
+    let summary = survey();
+    let text = Datasheet::new(&summary, &answers).render(None).unwrap();
+    let expected = format!("**What has it been used for?**\n\n{expected}\n\n");
+    assert!(text.contains(&expected), "{expected:?} is not in\n{text}");
+}
+
+#[test]
+fn tags_are_shown_in_code_too() {
+    check_answer("`Vec<f32>`", "> `Vec&lt;f32>`");
+    // A reader for whom the backtick opens no code would obey the tag.
+    check_answer("\\`<b>`", "> \\`&lt;b>`");
+}
+
+/// A definition would hold for the whole document.
+#[test]
+fn an_answer_defines_nothing() {
+    check_answer("[doi]: http://x.org", "> \\[doi]: http://x.org");
+    check_answer("See\n\n  [^1]: A note.", "> See\n>\n>   \\[^1]: A note.");
+    check_answer("x\n> - 1. [a]: b", "> x\n> > - 1. \\[a]: b");
+    check_answer("x\n- [ ] [a]: b", "> x\n> - [ ] \\[a]: b");
+    check_answer("x\n*[a]: b", "> x\n> *\\[a]: b");
+    check_answer("[a\nb]: c", "> \\[a\n> b]: c");
+    check_answer("[a\\]b]: c", "> \\[a\\]b]: c");
+    check_answer("[a\\]: b", "> \\[a\\]: b");
+    check_answer("x\n\u{b}[a]: b", "> x\n>  \\[a]: b");
+    check_answer("x\r[a]: b\r\n[a]: b", "> x [a]: b\n> \\[a]: b");
+}
+
+#[test]
+fn links_of_an_answer_stay() {
+    check_answer("[a](http://b): c", "> [a](http://b): c");
+    check_answer("[a\nb](c)", "> [a\n> b](c)");
+    check_answer("x\n- [x] done\n- [ ]: open", "> x\n> - [x] done\n> - \\[ ]: open");
+    check_answer("see [a]: b", "> see [a]: b");
+    check_answer("[a\n\n- b", "> [a\n>\n> - b");
+    check_answer("\\[a]: b", "> \\[a]: b");
+}
+
 #[test]
 fn a_long_fact_cannot_close_its_fence() {
     let (summary, answers) = (survey(), answers());

@@ -54,6 +54,11 @@ fn a_small_footprint_is_a_patch() {
     check_patch(6, patch(6, 359.6, 20.0, 3.0), "° and declination 20.");
     check_patch(6, patch(6, 12.0, 90.0, 3.0), "declination 90.0°");
     check_patch(6, patch(6, 12.0, -90.0, 3.0), "declination -90.0°");
+    check_patch(
+        6,
+        vec![(1234, 1)],
+        "1 HEALPix pixel of order 6 holds rows, 0.8393 square degrees, around",
+    );
     check_patch(29, vec![(0, 1)], "around right ascension 45.0° and declination 0.0°");
     check_patch(6, vec![(1234, u64::MAX), (1234, u64::MAX)], "1");
 }

@@ -69,6 +69,32 @@ fn figures_name_their_source() {
 }
 
 #[test]
+fn one_is_not_many() {
+    check(|s| s.tiles.bytes = 1, "| size on disk | 1 B (1 byte) | footer |");
+    let one_redshift = |s: &mut Summary| {
+        s.redshifts.counts = vec![1];
+        s.redshifts.width = 0.5;
+    };
+    check(
+        one_redshift,
+        "1 redshift in 1 bin of 0.5 from 0 to 0.5. Source: catalogue.",
+    );
+    check(
+        one_redshift,
+        "![Histogram of 1 redshift from 0 to 0.5, in bins of 0.5](DATA_README.files/redshifts.svg)",
+    );
+    let one_pixel = |s: &mut Summary| s.sky.pixels.truncate(1);
+    check(
+        one_pixel,
+        "1 HEALPix pixel of order 6 (nested) holds at least one row; it covers",
+    );
+    check(
+        |s| s.catalogue.classes = vec![("STAR".into(), 1)],
+        "![Bars of the rows of 1 class, 1 row in all](DATA_README.files/classes.svg)",
+    );
+}
+
+#[test]
 fn long_lists_are_cut_and_the_rest_is_counted() {
     let many = |s: &mut Summary| s.catalogue.warnings = (0..30).map(|value| (Some(value), 10)).collect();
     check(many, "| 19 | 10 | < 0.1 % | catalogue |");

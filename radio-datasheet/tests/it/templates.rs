@@ -7,9 +7,7 @@ use crate::sample::{answers, survey};
 /// The datasheet with one template replaced.
 fn with(name: &str, text: &str) -> Result<String, Error> {
     let (summary, answers) = (survey(), answers());
-    Datasheet::new(&summary, &answers)
-        .with_template(name, text)
-        .render(None)
+    Datasheet::new(&summary, &answers).template(name, text).render(None)
 }
 
 /// Does this template fail at `line`, for a reason with all of `words`?

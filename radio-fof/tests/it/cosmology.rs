@@ -98,9 +98,9 @@ fn accessors() {
 #[test]
 fn impossible_universes_are_refused() {
     #[track_caller]
-    fn check(h0: f64, omega_m: f64, omega_lambda: f64, parameter: &str) {
+    fn check(h0: f64, omega_m: f64, omega_lambda: f64, option: &str) {
         match Cosmology::new(h0, omega_m, omega_lambda) {
-            Err(Error::Parameter { name, .. }) => assert_eq!(name, parameter),
+            Err(Error::Option { name, .. }) => assert_eq!(name, option),
             other => panic!("{other:?}"),
         }
     }

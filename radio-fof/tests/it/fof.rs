@@ -65,11 +65,25 @@ fn periodic_boxes_close_on_themselves() {
 }
 
 #[test]
-fn bad_parameters_are_refused() {
+fn narrow_boxes_close_on_themselves_too() {
+    // The cells of a box 6 or 7 of them wide are so much smaller than the linking length that friends can be three
+    // cells apart.
     #[track_caller]
-    fn check(fof: &Fof, parameter: &str) {
+    fn check(box_size: f64, x: [f64; 2]) {
+        let xyz = array![[x[0], 0.0, 0.0], [x[1], 0.0, 0.0]];
+        let labels = Fof::new(1.0).periodic(box_size).link(xyz.view()).unwrap();
+        assert_eq!(labels.to_vec(), [0, 0], "box of {box_size}, x = {x:?}");
+    }
+    check(2.9, [0.48, 1.46]);
+    check(3.47, [0.4945, 1.49]);
+}
+
+#[test]
+fn bad_options_are_refused() {
+    #[track_caller]
+    fn check(fof: &Fof, option: &str) {
         match fof.link(Array2::zeros((0, 3)).view()) {
-            Err(Error::Parameter { name, .. }) => assert_eq!(name, parameter),
+            Err(Error::Option { name, .. }) => assert_eq!(name, option),
             other => panic!("{other:?}"),
         }
     }
@@ -78,6 +92,20 @@ fn bad_parameters_are_refused() {
         check(&Fof::new(1.0).periodic(bad), "box_size");
     }
     check(&Fof::new(1.0).min_members(0), "min_members");
+
+    #[track_caller]
+    fn check_message(fof: &Fof, message: &str) {
+        let error = fof.link(Array2::zeros((0, 3)).view()).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+    check_message(
+        &Fof::new(1.0).min_members(0),
+        "option min_members is 0, expected at least 1",
+    );
+    check_message(
+        &Fof::new(1.0).periodic(1e200),
+        "option box_size is 1e200, expected positive, between 1e-150 and 1e150",
+    );
 }
 
 #[test]
@@ -145,11 +173,20 @@ fn threads_do_not_matter() {
     let points: Vec<[f64; 3]> = (0..30_000)
         .map(|_| [(); 3].map(|()| 30.0 * uniform().powi(2)))
         .collect();
-    for fof in [Fof::new(0.3), Fof::new(0.3).periodic(30.0), Fof::new(3e-5)] {
-        let xyz = matrix(&points);
+    // With an outlier the grid does not fit, and the tree is used.
+    let mut with_outlier = points.clone();
+    with_outlier.push([1e12; 3]);
+    let open = Fof::new(0.3);
+    for (fof, points) in [
+        (&open, &points),
+        (&open.clone().periodic(30.0), &points),
+        (&open, &with_outlier),
+    ] {
+        let xyz = matrix(points);
         let one = oracle::with_threads(1, || fof.link(xyz.view()).unwrap());
         let many = oracle::with_threads(16, || fof.link(xyz.view()).unwrap());
         assert_eq!(one, many);
+        assert!(one.iter().any(|&label| label > 100), "the sample has groups");
     }
     check_definition(&Fof::new(0.3), &points[..3000], 0.3, None, 2);
     check_definition(&Fof::new(0.5).periodic(30.0), &points[..3000], 0.5, Some(30.0), 2);
@@ -195,6 +232,25 @@ proptest! {
         points in points(), length in length(), box_size in prop_oneof![Just(4.0), 4.0..6.0], min_members in 1..5_usize,
     ) {
         check_definition(&Fof::new(length).periodic(box_size), &points, length, Some(box_size), min_members);
+    }
+
+    #[test]
+    fn narrow_boxes_agree_with_the_definition(
+        length in 0.1..10.0_f64,
+        lengths in prop_oneof![2.0..8.0_f64, 2.88..3.0_f64, 3.46..3.5_f64],
+        start in prop::array::uniform3(0.0..1.0_f64),
+        steps in prop::collection::vec((0..3_usize, 0.96..1.02_f64), 1..6),
+    ) {
+        // A walk along the axes, with steps of about a linking length: the farthest friends.
+        let box_size = length * lengths;
+        let wrap = |x: f64| x.rem_euclid(box_size).min(box_size.next_down());
+        let mut points = vec![start.map(|x| wrap(x * box_size))];
+        let mut last = points[0];
+        for (axis, step) in steps {
+            last[axis] = wrap(last[axis] + step * length);
+            points.push(last);
+        }
+        check_definition(&Fof::new(length).periodic(box_size), &points, length, Some(box_size), 2);
     }
 
     #[test]

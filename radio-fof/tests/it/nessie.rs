@@ -33,9 +33,14 @@ fn small_survey_where_both_caps_are_active() {
 
 #[test]
 fn sdss_dr7() {
-    let Some(data) = real_data() else { return };
-    let catalog = read_fits(&data.join("catalogs/sdss_dr7_vollim.fits"));
-    let (rows, group_first) = read_reference(&data.join("reference/nessie_sdss_dr7_b0.06_r18.parquet"));
+    let (Some(catalog), Some(reference)) = (
+        real_data("catalogs/sdss_dr7_vollim.fits"),
+        real_data("reference/nessie_sdss_dr7_b0.06_r18.parquet"),
+    ) else {
+        return;
+    };
+    let catalog = read_fits(&catalog);
+    let (rows, group_first) = read_reference(&reference);
     assert_eq!(rows.len(), 120_603);
 
     let column = |k: usize| -> Vec<f64> { rows.iter().map(|&row| f64::from(catalog[row][k])).collect() };
@@ -70,17 +75,17 @@ fn sdss_dr7() {
     assert!(first_of_group.len() > 10_000, "{} groups", first_of_group.len());
 }
 
-/// The folder with real data, if there is one.
-fn real_data() -> Option<PathBuf> {
+/// A file of real data, if it is there.
+fn real_data(name: &str) -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
-    let folder = PathBuf::from(std::env::var_os("RADIO_REAL_DATA").unwrap_or_else(|| default.into()));
-    if !folder.is_dir() {
+    let file = PathBuf::from(std::env::var_os("RADIO_REAL_DATA").unwrap_or_else(|| default.into())).join(name);
+    if !file.is_file() {
         // Past the test harness, which keeps the output of a test that passes to itself.
-        let message = format!("SKIPPED no real data at {} (set RADIO_REAL_DATA)\n", folder.display());
+        let message = format!("SKIPPED: no real data at {} (set RADIO_REAL_DATA)\n", file.display());
         std::io::stderr().write_all(message.as_bytes()).unwrap();
         return None;
     }
-    Some(folder)
+    Some(file)
 }
 
 /// z, ra, dec and weight of a FITS file whose first extension is a binary table of four 32-bit floats.

@@ -185,11 +185,11 @@ fn small_surveys() {
 }
 
 #[test]
-fn bad_parameters_are_refused() {
+fn bad_options_are_refused() {
     #[track_caller]
-    fn check(fof: &RedshiftFof, parameter: &str) {
+    fn check(fof: &RedshiftFof, option: &str) {
         match fof.link(&Survey::new(&[], &[], &[])) {
-            Err(Error::Parameter { name, .. }) => assert_eq!(name, parameter),
+            Err(Error::Option { name, .. }) => assert_eq!(name, option),
             other => panic!("{other:?}"),
         }
     }
@@ -223,8 +223,8 @@ fn bad_data_is_refused_by_row() {
         assert_eq!(fof.link(survey).unwrap_err().to_string(), message);
     }
     let good = [0.5, 0.5];
-    let one_row = "has 1 rows but ra_deg has 2: every column needs one value per galaxy";
-    check(&Survey::new(&good, &[0.5], &good), &format!("dec_deg {one_row}"));
+    let one_row = "has 1 rows but ra has 2: every column needs one value per galaxy";
+    check(&Survey::new(&good, &[0.5], &good), &format!("dec {one_row}"));
     check(&Survey::new(&good, &good, &[0.5]), &format!("z {one_row}"));
     check(
         &Survey::new(&good, &good, &good).completeness(&[0.5]),
@@ -232,11 +232,11 @@ fn bad_data_is_refused_by_row() {
     );
     check(
         &Survey::new(&[1.0, f64::NAN], &good, &good),
-        "ra_deg at row 1 is NaN: it must be finite; drop the row",
+        "ra at row 1 is NaN: it must be finite; drop the row",
     );
     check(
         &Survey::new(&good, &[0.0, 90.1], &good),
-        "dec_deg at row 1 is 90.1: it must be within [-90, 90]; drop the row",
+        "dec at row 1 is 90.1: it must be within [-90, 90]; drop the row",
     );
     check(
         &Survey::new(&good, &good, &[0.1, -0.001]),

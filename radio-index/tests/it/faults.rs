@@ -106,8 +106,63 @@ async fn flipped_bytes_never_panic() {
         let mut damaged = tile.clone();
         damaged[at] ^= 0x55;
         fs::write(folder.path().join("bad.parquet"), &damaged).unwrap();
-        index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+        let report = index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+        // A panic of the decoder would be caught, and said to be one.
+        assert!(
+            report
+                .failed
+                .iter()
+                .all(|(_, reason)| !reason.contains("the decoder gave up")),
+            "byte {at}: {report:?}"
+        );
     }
+    assert!(index.positions(&Selection::all()).await.unwrap().targetid.contains(&1));
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    tile::write(&folder.path().join("t.parquet"), &[Row::galaxy(7, 0.1)], 9);
+    let index = Index::open("sqlite::memory:").await.unwrap();
+    let mut columns = KeyColumns::default();
+    columns.z = vec!["spectype".into()];
+    let wrong = SyncOptions::new(folder.path()).with_columns(columns);
+    assert_eq!(index.sync(&wrong).await.unwrap().failed.len(), 1);
+    let right = SyncOptions::new(folder.path());
+    assert_eq!(index.sync(&right).await.unwrap().updated.len(), 1);
+    assert_eq!(index.sync(&right).await.unwrap().unchanged, 1);
+    // Other key columns of a good tile are other rows.
+    let mut columns = KeyColumns::default();
+    columns.z = vec!["target_dec".into()];
+    index.sync(&right.with_columns(columns)).await.unwrap();
+    assert_eq!(index.positions(&Selection::all()).await.unwrap().z, [20.0]);
+}
+
+#[tokio::test]
+async fn links_that_lead_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    tile::write(&folder.path().join("t.parquet"), &[Row::galaxy(7, 0.1)], 9);
+    std::os::unix::fs::symlink("/no/such/file", folder.path().join("gone.parquet")).unwrap();
+    std::os::unix::fs::symlink("/no/such/folder", folder.path().join("latest")).unwrap();
+    let index = Index::open("sqlite::memory:").await.unwrap();
+    let report = index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+    assert_eq!((report.added.len(), report.failed.len()), (1, 1));
+    assert!(report.failed[0].0.ends_with("gone.parquet"), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_index_of_another_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("index.db").display());
+    Index::open(&url).await.unwrap().close().await;
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let error = Index::open(&url).await.unwrap_err();
+    assert!(matches!(error, Error::OtherVersion { .. }), "{error}");
 }
 
 #[tokio::test]

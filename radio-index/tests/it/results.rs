@@ -3,12 +3,9 @@ use radio_index::{AnomalyScore, Error, GroupMember, Run};
 use crate::database::on_every_database;
 
 fn score(targetid: i64, score: f64) -> AnomalyScore {
-    AnomalyScore {
-        targetid,
-        score,
-        snr: Some(3.0),
-        ..AnomalyScore::default()
-    }
+    let mut row = AnomalyScore::new(targetid, score);
+    row.snr = Some(3.0);
+    row
 }
 
 #[tokio::test]

@@ -75,6 +75,46 @@ async fn nodes_and_roots_keep_to_themselves() {
 }
 
 #[tokio::test]
+async fn a_folder_and_its_subfolder_share_their_tiles() {
+    on_every_database(async |index, folder| {
+        tile::survey(folder);
+        let all = index.sync(&SyncOptions::new(folder)).await.unwrap();
+        let deep = index.sync(&SyncOptions::new(folder.join("deep"))).await.unwrap();
+        assert_eq!((deep.added.len(), deep.unchanged, rows(&index).await), (0, 1, 8));
+        assert_eq!(index.plan(&Selection::all().under(&all.root)).await.unwrap().rows(), 8);
+        assert_eq!(index.plan(&Selection::all().under(&deep.root)).await.unwrap().rows(), 3);
+        // A folder whose name only begins alike is another one.
+        assert!(
+            index
+                .plan(&Selection::all().under(&all.root.join("de")))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+
+        fs::remove_file(folder.join("a.parquet")).unwrap();
+        assert!(
+            index
+                .sync(&SyncOptions::new(folder.join("deep")))
+                .await
+                .unwrap()
+                .removed
+                .is_empty()
+        );
+        assert_eq!(
+            names(&index.sync(&SyncOptions::new(folder)).await.unwrap().removed),
+            ["a.parquet"]
+        );
+        let one = index
+            .sync(&SyncOptions::new(folder.join("deep/b.parquet")))
+            .await
+            .unwrap();
+        assert_eq!((one.unchanged, one.added.len(), rows(&index).await), (1, 0, 3));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn two_syncs_at_once_end_in_the_same_state() {
     on_every_database(async |index, folder| {
         tile::survey(folder);
@@ -100,7 +140,8 @@ async fn a_margin_catalogue_is_left_out() {
     )
     .unwrap();
     let index = Index::open("sqlite::memory:").await.unwrap();
-    let report = index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+    let options = SyncOptions::new(folder.path()).without(folder.path().join("out"));
+    let report = index.sync(&options).await.unwrap();
     assert_eq!(names(&report.added), ["Npix=1.parquet"]);
 }
 

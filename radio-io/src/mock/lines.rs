@@ -49,7 +49,7 @@ impl NebularRatios {
     /// Wavelength and flux over that of Hβ of every line.
     ///
     /// Hydrogen is case B at 10⁴ K (Osterbrock & Ferland 2006, chapter 4). [O III] 5008/4960 = 2.98 is Storey &
-    /// Zeippen 2000, and [N II] has nearly the same ratio. [O II] and [S II] are in the limit of low density.
+    /// Zeippen 2000, and [N II] has nearly the same ratio. [O II] and [S II] are near the limit of low density.
     pub(super) fn lines(&self) -> [(f64, f64); 17] {
         [
             (3727.092, self.oxygen2 / 2.4),

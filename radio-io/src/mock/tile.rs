@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{
     ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -58,20 +59,12 @@ impl TileMaker {
 
     /// Writes the tile of these targets; returns its size in bytes. The file appears when it is complete.
     pub(super) fn write(&self, path: &Path, targets: &[Target]) -> Result<u64> {
-        let part = path.with_extension("parquet.part");
-        let io = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| Error::Io { path, source }
-        };
-        let file = File::create(&part).map_err(io(&part))?;
-        let size = self
-            .encode(file, targets)
-            .map_err(|source| Error::Write {
-                path: path.to_path_buf(),
-                source: Box::new(source),
-            })
-            .and_then(|()| fs::metadata(&part).map_err(io(&part)))
-            .and_then(|metadata| fs::rename(&part, path).map_err(io(path)).map(|()| metadata.len()));
+        // Two writers in one process must not share a part; two processes differ by their number.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+
+        let number = WRITES.fetch_add(1, Ordering::Relaxed);
+        let part = path.with_extension(format!("parquet.{}-{number}.part", std::process::id()));
+        let size = self.write_part(&part, path, targets);
         if size.is_err() {
             // The first error is the one to report, whatever comes of this.
             let _ = fs::remove_file(&part);
@@ -79,7 +72,26 @@ impl TileMaker {
         size
     }
 
-    fn encode(&self, file: File, targets: &[Target]) -> parquet::errors::Result<()> {
+    /// Writes to `part`, waits until that is on disk, and moves it to `path`.
+    fn write_part(&self, part: &Path, path: &Path, targets: &[Target]) -> Result<u64> {
+        let io = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| Error::Io { path, source }
+        };
+        let file = File::create(part).map_err(io(part))?;
+        let file = self.encode(file, targets).map_err(|source| Error::Write {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })?;
+        // A name that outlives a power cut must not stand for bytes that do not.
+        file.sync_all().map_err(io(part))?;
+        let size = file.metadata().map_err(io(part))?.len();
+        drop(file);
+        fs::rename(part, path).map_err(io(path))?;
+        Ok(size)
+    }
+
+    fn encode(&self, file: File, targets: &[Target]) -> parquet::errors::Result<File> {
         let mut writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(self.properties.clone()))?;
         let pixel = targets.first().map_or(0, |target| target.pixel);
         let mut dice = Dice::new(self.seed, Purpose::Tile, pixel);
@@ -88,8 +100,7 @@ impl TileMaker {
         for chunk in targets.chunks(BATCH_ROWS) {
             writer.write(&self.batch(chunk, &columns, depth)?)?;
         }
-        writer.close()?;
-        Ok(())
+        writer.into_inner()
     }
 
     fn batch(&self, targets: &[Target], columns: &[(usize, usize)], depth: f64) -> Result<RecordBatch, ArrowError> {

@@ -166,11 +166,40 @@ fn every_count_is_exact() {
 fn refuses_what_no_disk_holds_and_reports_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let error = Mock::new(usize::MAX).write(dir.path(), |_| {}).unwrap_err();
-    assert!(matches!(error, Error::Option { option: "spectra", .. }), "{error}");
+    assert!(matches!(error, Error::Option { name: "spectra", .. }), "{error}");
     let file = dir.path().join("file");
     fs::write(&file, "in the way").unwrap();
     let error = Mock::new(1).write(&file, |_| {}).unwrap_err();
     assert!(matches!(&error, Error::Io { path, .. } if *path == file), "{error}");
+}
+
+#[test]
+fn two_surveys_at_once_in_one_folder_do_not_meet() {
+    let alone = Survey::new(60, 8).files();
+    let dir = tempfile::tempdir().unwrap();
+    // The part of another process, in the name that an earlier version gave it.
+    let other = dir.path().join(format!("{}.part", alone.keys().next().unwrap()));
+    fs::write(&other, "half").unwrap();
+    let write = || Mock::new(60).seed(8).write(dir.path(), |_| {}).unwrap();
+    let (first, second) = std::thread::scope(|scope| {
+        let second = scope.spawn(write);
+        (write(), second.join().unwrap())
+    });
+    assert_eq!(first, second);
+    assert_eq!(fs::read(&other).unwrap(), b"half");
+    fs::remove_file(other).unwrap();
+    assert!(Survey { dir, report: first }.files() == alone);
+}
+
+#[test]
+fn an_error_leaves_no_part() {
+    let first = Survey::new(1, 0).files().into_keys().next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let tile = dir.path().join(&first);
+    fs::create_dir(&tile).unwrap();
+    let error = Mock::new(1).write(dir.path(), |_| {}).unwrap_err();
+    assert!(matches!(&error, Error::Io { path, .. } if *path == tile), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 /// Taken from shared/data/tiles/desi with pyarrow 26: `ParquetFile(path).schema_arrow`.
@@ -465,9 +494,11 @@ fn emission_lines_are_where_the_redshift_says() {
 #[test]
 fn the_calcium_break_of_red_galaxies_is_where_the_redshift_says() {
     let rows = Survey::new(200, 4).all();
-    for row in rows.with(|row| {
+    let red = rows.with(|row| {
         rows.long("desi_target", row) == Some(1) && rows.double("deltachi2", row).is_some_and(|gain| gain > 300.0)
-    }) {
+    });
+    assert!(red.len() >= 20, "{} bright red galaxies", red.len());
+    for row in red {
         let z = rows.double("z", row).unwrap();
         let (flux, ivar) = (rows.spectrum("flux", row), rows.spectrum("ivar", row));
         let mean = |from: f64, to: f64| {
@@ -485,7 +516,7 @@ fn the_calcium_break_of_red_galaxies_is_where_the_redshift_says() {
 }
 
 #[test]
-fn redshifts_err_as_they_say() {
+fn redshifts_errors_and_warnings_are_those_of_their_class() {
     let rows = Survey::new(300, 6).all();
     let targets = rows.with(|row| rows.text("objtype", row) == Some("TGT"));
     for &row in &targets {

@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use proptest::prelude::*;
 use radio_io::{ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, TileSlice};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::tile::{GRID, PIXELS, flat, plan, ragged, write};
 
@@ -183,4 +184,44 @@ fn a_reader_can_be_left_early() {
         let mut reader = Reader::new(&plan, options).unwrap();
         assert_eq!(reader.next().unwrap().unwrap().ids(), [0, 1]);
     }
+}
+
+#[test]
+fn the_same_grid_may_be_written_in_two_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write(&folder.path().join("a.parquet"), &flat(&[1, 2], Some(GRID)), 9);
+    let spaced = GRID.replace(": ", " : ");
+    let second = write(&folder.path().join("b.parquet"), &flat(&[3, 4], Some(&spaced)), 9);
+    let batches = read(
+        &plan([(first.as_path(), 2), (second.as_path(), 2)]),
+        ReadOptions::default(),
+    );
+    assert_eq!(ids(&batches), [1, 2, 3, 4]);
+    check_rows(&batches);
+}
+
+/// A consumer may sit in rayon's global pool, on every one of its threads.
+#[test]
+fn batches_can_be_waited_for_in_a_thread_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(
+        &folder.path().join("t.parquet"),
+        &flat(&(0..2_000).collect::<Vec<_>>(), Some(GRID)),
+        500,
+    );
+    let plan = plan([(path.as_path(), 2_000)]);
+    let rows: Vec<usize> = (0..16_u64)
+        .into_par_iter()
+        .map(|seed| {
+            let options = ReadOptions::default()
+                .with_batch_rows(n(64))
+                .with_prefetch(n(1))
+                .with_seed(seed);
+            read(&plan, options.with_shuffle(Shuffle::window()))
+                .iter()
+                .map(SpectrumBatch::len)
+                .sum()
+        })
+        .collect();
+    assert_eq!(rows, [2_000; 16]);
 }

@@ -83,6 +83,22 @@ fn two_writers_do_not_meet() {
 }
 
 #[test]
+fn left_overs_of_a_killed_process_are_not_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scores.parquet");
+    // More than this process makes files of its own, so that the next number is among them.
+    let left_over = |number: u32| format!(".scores.parquet.{}-{number}.tmp", std::process::id());
+    for number in 0..100 {
+        fs::write(folder.path().join(left_over(number)), "half").unwrap();
+    }
+    let mut file = ScoreFile::create(&path, "", "").unwrap();
+    file.write(&scores(4)).unwrap();
+    file.finish().unwrap();
+    assert!(path.exists());
+    assert!((0..100).all(|number| fs::read(folder.path().join(left_over(number))).unwrap() == b"half"));
+}
+
+#[test]
 fn impossible_places_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().join("nowhere/scores.parquet"), folder.path().join("..")] {

@@ -65,7 +65,6 @@ fn options_must_be_possible() {
     };
     let options = TrainerOptions::default;
     check(options().with_steps(0), "steps is 0");
-    check(options().with_steps(10).with_warmup_steps(11), "warmup_steps is 11");
     check(options().with_learning_rate(0.0), "learning_rate is 0");
     check(options().with_learning_rate(f64::NAN), "learning_rate is NaN");
     check(options().with_weight_decay(-1.0), "weight_decay is -1");

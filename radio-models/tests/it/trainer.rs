@@ -29,6 +29,17 @@ fn the_rate_rises_falls_and_stays() {
 }
 
 #[test]
+fn a_short_training_only_warms_up() {
+    let short = TrainerOptions::default().with_steps(10).with_learning_rate(1.0);
+    check_rate(&short, 0, 0.1);
+    check_rate(&short, 9, 1.0);
+    check_rate(&short, 11, 0.01);
+    assert!(Trainer::new(short, model(5, 8)).is_ok());
+    // Steps of 0 are refused elsewhere; the rate is a number all the same.
+    assert!(TrainerOptions::default().with_steps(0).learning_rate_at(0).is_finite());
+}
+
+#[test]
 fn a_dead_batch_teaches_nothing() {
     let mut batch = survey(1, 4, 5, 8);
     batch.errors.fill(0.0);

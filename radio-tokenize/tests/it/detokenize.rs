@@ -57,6 +57,20 @@ fn a_dropped_tail_does_not_come_back() {
 }
 
 #[test]
+fn padding_tokens_do_not_matter() {
+    let sample = Sample::row(&[1.0, 2.0, 3.0], &[1.0; 3]);
+    let tokenizer = Tokenizer::new(2);
+    let batch = tokenizer.clone().min_tokens(7).tokenize(&sample.spectra()).unwrap();
+    assert_eq!(batch.values.dim(), (1, 7, 2));
+    // With or without the option: it is no part of a tokenizer's fingerprint.
+    assert_eq!(tokenizer.detokenize(&batch).unwrap().flux, [1.0, 2.0, 3.0]);
+    assert_eq!(
+        tokenizer.min_tokens(7).detokenize(&batch).unwrap().flux,
+        [1.0, 2.0, 3.0]
+    );
+}
+
+#[test]
 fn the_largest_inverse_variance_comes_back_finite() {
     // A scale for which the roundings conspire to carry it past the largest f32.
     let pixels = there_and_back(&Tokenizer::new(1), &Sample::row(&[28.557571], &[f32::MAX]));
@@ -95,10 +109,10 @@ fn batches_of_another_shape_are_refused() {
         .unwrap();
     let expected = vec![1, 3, 2];
     let mut other = batch.clone();
-    other.values = Array3::zeros((1, 4, 2));
+    other.values = Array3::zeros((1, 2, 2));
     let error = Error::Shape {
         what: "values",
-        found: vec![1, 4, 2],
+        found: vec![1, 2, 2],
         expected: expected.clone(),
     };
     assert_eq!(tokenizer.detokenize(&other), Err(error));
@@ -108,6 +122,15 @@ fn batches_of_another_shape_are_refused() {
         what: "pixels",
         found: vec![0, 3, 2],
         expected,
+    };
+    assert_eq!(tokenizer.detokenize(&other), Err(error));
+    // More tokens are padding, but then in all arrays.
+    let mut other = batch.clone();
+    other.values = Array3::zeros((1, 4, 2));
+    let error = Error::Shape {
+        what: "errors",
+        found: vec![1, 3, 2],
+        expected: vec![1, 4, 2],
     };
     assert_eq!(tokenizer.detokenize(&other), Err(error));
     let mut other = batch.clone();
@@ -124,6 +147,6 @@ fn batches_of_another_shape_are_refused() {
     assert!(matches!(Tokenizer::new(3).detokenize(&batch), Err(Error::Shape { .. })));
     assert!(matches!(
         Tokenizer::new(0).detokenize(&batch),
-        Err(Error::Parameter { name: "patch", .. })
+        Err(Error::Option { name: "patch", .. })
     ));
 }

@@ -74,7 +74,7 @@ fn any_shape_gets_one_more_axis() {
 #[track_caller]
 fn check_refused(encoding: &WavelengthEncoding, option: &str) {
     match encoding.encode(array![1.0].view()) {
-        Err(Error::Parameter { name, .. }) => assert_eq!(name, option),
+        Err(Error::Option { name, .. }) => assert_eq!(name, option),
         other => panic!("{encoding:?}: {other:?}"),
     }
 }
@@ -99,7 +99,7 @@ fn parameters_and_wavelengths_are_checked() {
     }
     assert!(matches!(
         WavelengthEncoding::for_grid(4, &[1.0]),
-        Err(Error::Parameter { .. })
+        Err(Error::Option { .. })
     ));
     assert!(matches!(
         WavelengthEncoding::for_grid(4, &[2.0, 1.0]),

@@ -97,7 +97,7 @@ fn shapes_must_agree() {
         shape("wavelength", &[2], &[3])
     );
     let spectra = Spectra::on_grid(a.view(), a.view(), &grid).unwrap();
-    assert_eq!(spectra.with_mask(&[0; 5]).err(), shape("mask", &[5], &[6]));
+    assert_eq!(spectra.mask(&[0; 5]).err(), shape("mask", &[5], &[6]));
 }
 
 /// Is the option refused, by name?
@@ -105,7 +105,7 @@ fn shapes_must_agree() {
 fn check_option(tokenizer: &Tokenizer, option: &str) {
     let sample = Sample::row(&[1.0], &[1.0]);
     match tokenizer.tokenize(&sample.spectra()) {
-        Err(Error::Parameter { name, .. }) => assert_eq!(name, option),
+        Err(Error::Option { name, .. }) => assert_eq!(name, option),
         other => panic!("{tokenizer}: {other:?}"),
     }
     assert_eq!(tokenizer.tokens(100), 0);
@@ -117,6 +117,9 @@ fn options_are_checked() {
     check_option(&Tokenizer::new(usize::MAX), "patch");
     check_option(&Tokenizer::new(8).stride(0), "stride");
     check_option(&Tokenizer::new(8).stride(9), "stride");
+    let sample = Sample::row(&[1.0], &[1.0]);
+    let error = Tokenizer::new(0).tokenize(&sample.spectra()).unwrap_err();
+    assert_eq!(error.to_string(), "option patch is 0, expected 1 to 65536 pixels");
 }
 
 #[test]

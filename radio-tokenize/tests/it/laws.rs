@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
-use radio_tokenize::{Spectra, TokenBatch, Tokenizer, flag};
+use radio_tokenize::{Spectra, TokenBatch, Tokenizer, WavelengthEncoding, flag};
 
 use crate::support::{Sample, check_invariants, tame, tokenizers, wild};
 
@@ -76,7 +76,7 @@ proptest! {
         let grid: Vec<f64> = (0..pixels).map(|k| 4000.0 + k as f64).collect();
         let flux = Array2::from_shape_vec((rows, pixels), sample.flux.clone()).unwrap();
         let ivar = Array2::from_shape_vec((rows, pixels), sample.ivar.clone()).unwrap();
-        let on_grid = Spectra::on_grid(flux.view(), ivar.view(), &grid).unwrap().with_mask(&sample.mask).unwrap();
+        let on_grid = Spectra::on_grid(flux.view(), ivar.view(), &grid).unwrap().mask(&sample.mask).unwrap();
         let ragged = Sample { wavelength: grid.repeat(rows), ..sample.clone() };
         let batch = tokenizer.tokenize(&on_grid).unwrap();
         if rows > 0 {
@@ -87,7 +87,7 @@ proptest! {
         let columns = flux.t().as_standard_layout().to_owned();
         let backwards = ivar.slice(s![.., ..;-1]).as_standard_layout().to_owned();
         let views = Spectra::on_grid(columns.t(), backwards.slice(s![.., ..;-1]), &grid).unwrap();
-        prop_assert_eq!(&batch, &tokenizer.tokenize(&views.with_mask(&sample.mask).unwrap()).unwrap());
+        prop_assert_eq!(&batch, &tokenizer.tokenize(&views.mask(&sample.mask).unwrap()).unwrap());
     }
 
     #[test]
@@ -125,7 +125,10 @@ fn one_thread_and_many_agree() {
         pool.install(|| {
             let batch = tokenize(&tokenizer, &sample);
             let pixels = tokenizer.detokenize(&batch).unwrap();
-            (batch, pixels)
+            let codes = WavelengthEncoding::universal(8)
+                .encode(batch.wavelength.view())
+                .unwrap();
+            (batch, pixels, codes)
         })
     };
     let one = run(1);

@@ -67,7 +67,7 @@ impl Sample {
 
     pub(crate) fn spectra(&self) -> Spectra<'_> {
         let spectra = Spectra::ragged(&self.offsets, &self.flux, &self.ivar, &self.wavelength).unwrap();
-        spectra.with_mask(&self.mask).unwrap()
+        spectra.mask(&self.mask).unwrap()
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -148,11 +148,13 @@ pub(crate) fn check_invariants(batch: &TokenBatch) {
 /// Any tokenizer of short patches that takes spectra of any length.
 pub(crate) fn tokenizers() -> impl Strategy<Value = Tokenizer> {
     let tail = prop::sample::select(vec![Tail::PadAndMask, Tail::Drop]);
-    (1_usize..20, 1_usize..20, tail, prop::sample::select(NORMALIZE.to_vec())).prop_map(|(a, b, tail, normalize)| {
+    let normalize = prop::sample::select(NORMALIZE.to_vec());
+    (1_usize..20, 1_usize..20, tail, normalize, 0_usize..9).prop_map(|(a, b, tail, normalize, min_tokens)| {
         Tokenizer::new(a.max(b))
             .stride(a.min(b))
             .tail(tail)
             .normalize(normalize)
+            .min_tokens(min_tokens)
     })
 }
 
