@@ -35,7 +35,8 @@ impl<'a> Tokens<'a> {
     /// Takes a batch, after a look at its shapes.
     ///
     /// - `ids`, `(n)`: TARGETID of each spectrum;
-    /// - `values`, `(n, t, p)`: flux over the scale of its spectrum, without unit;
+    /// - `values`, `(n, t, p)`: flux over the scale of its spectrum, without unit; beyond ±1000 a model sees ±1000, and such a
+    ///   pixel trains nothing, because one fill value that nobody masked would own the whole training;
     /// - `errors`, `(n, t, p)`: sigma over the same scale, 0 where the pixel is bad;
     /// - `wavelength`, `(n, t)`: mean wavelength of each token in Angstrom;
     /// - `snr`, `(n)`: signal-to-noise ratio of each spectrum, passed through to the scores.
@@ -131,16 +132,16 @@ impl<'a> Tokens<'a> {
         self.values
             .iter()
             .zip(self.errors)
-            .map(|(&y, &s)| if is_good(y, s) { y } else { 0.0 })
+            .map(|(&y, &s)| if is_good(y, s) { y.clamp(-LARGEST, LARGEST) } else { 0.0 })
             .collect()
     }
 
-    /// The weight of every pixel in the loss, row-major: 1 / max(sigma, floor)^2, and 0 where the pixel is bad;
-    /// and the number of good pixels.
+    /// The weight of every pixel in the loss, row-major: 1 / max(sigma, floor)^2, and 0 where the pixel is bad or beyond
+    /// [`LARGEST`]; and the number of pixels that have a weight.
     pub(crate) fn weights(&self, sigma_floor: f32) -> (Vec<f32>, usize) {
         let mut good = 0;
         let weights = self.values.iter().zip(self.errors).map(|(&y, &s)| {
-            if !is_good(y, s) {
+            if !is_good(y, s) || y.abs() > LARGEST {
                 return 0.0;
             }
             good += 1;
@@ -150,6 +151,10 @@ impl<'a> Tokens<'a> {
         (weights.collect(), good)
     }
 }
+
+/// The largest value that a model sees, in units of the scale of a spectrum: a larger one is an outlier or a fill value
+/// (1e20), of which a single one would own a whole training.
+pub(crate) const LARGEST: f32 = 1000.0;
 
 /// Does this pixel count?
 pub(crate) fn is_good(value: f32, sigma: f32) -> bool {

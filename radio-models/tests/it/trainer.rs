@@ -1,5 +1,5 @@
 use ndarray::Axis;
-use radio_models::{Error, Trainer, TrainerOptions};
+use radio_models::{AnomalyScorer, Error, PatchAutoencoderConfig, Trainer, TrainerOptions, device};
 
 use crate::common::{model, survey};
 
@@ -57,13 +57,15 @@ fn a_dead_batch_teaches_nothing() {
 fn divergence_is_an_error_and_undone() {
     let batch = survey(2, 4, 5, 8);
     let mut wild = batch.clone();
-    wild.values.index_axis_mut(Axis(0), 2).fill(1e30);
-    let mut trainer = Trainer::new(TrainerOptions::default(), model(5, 8)).unwrap();
+    // Under a floor as low as this, such errors weigh more than a number can say.
+    wild.errors.index_axis_mut(Axis(0), 2).fill(1e-25);
+    let options = TrainerOptions::default().with_sigma_floor(1e-22);
+    let mut trainer = Trainer::new(options.clone(), model(5, 8)).unwrap();
     trainer.step(&batch.tokens()).unwrap();
     let before = trainer.model().fingerprint().unwrap();
     assert!(matches!(trainer.step(&wild.tokens()), Err(Error::Diverged { step: 1 })));
     assert_eq!(trainer.model().fingerprint().unwrap(), before);
-    let mut same = Trainer::new(TrainerOptions::default(), model(5, 8)).unwrap();
+    let mut same = Trainer::new(options, model(5, 8)).unwrap();
     for _ in 0..2 {
         same.step(&batch.tokens()).unwrap();
     }
@@ -106,4 +108,36 @@ fn a_finished_model_can_be_trained_on() {
     }
     assert_eq!(losses.len(), 60);
     assert!(losses[30] < losses[0] && losses[59] < losses[30], "{losses:?}");
+}
+
+/// A fill value that nobody masked: it trains nothing, and its spectrum is the most unusual of all.
+#[test]
+fn an_outlier_does_not_own_the_training() {
+    let mut batch = survey(5, 32, 6, 8);
+    batch.errors[[7, 2, 3]] = 0.1;
+    let train = |value: f32| {
+        let mut batch = batch.clone();
+        batch.values[[7, 2, 3]] = value;
+        let model = PatchAutoencoderConfig::new(6, 8).init(&device("cpu").unwrap()).unwrap();
+        let mut trainer = Trainer::new(TrainerOptions::default().with_steps(30), model).unwrap();
+        let losses: Vec<f32> = (0..30)
+            .map(|_| trainer.step(&batch.tokens()).unwrap().unwrap())
+            .collect();
+        let scores = AnomalyScorer::new(trainer.finish()).score(&batch.tokens()).unwrap();
+        (losses, scores)
+    };
+    for value in [1e5, -1e12, 1e20] {
+        let (losses, scores) = train(value);
+        assert!(
+            losses.iter().all(|loss| loss.is_finite()) && losses[29] < losses[0],
+            "{value}: {losses:?}"
+        );
+        assert!(losses[0] < 1e4, "{value}: {losses:?}");
+        let most = scores
+            .rows
+            .iter()
+            .max_by(|a, b| a.score.partial_cmp(&b.score).unwrap())
+            .unwrap();
+        assert_eq!(most.targetid, batch.ids[7], "{value}");
+    }
 }
