@@ -33,8 +33,9 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const PATCH: usize = 32;
 /// Spectra of a training step.
 const TRAINING_BATCH: usize = 64;
-/// Linking lengths across and along the line of sight (Robotham et al. 2011, table 1).
+/// Linking length across the line of sight, in mean separations of galaxies (Robotham et al. 2011).
 const B0: f64 = 0.06;
+/// How many times longer it is along the line of sight (the same).
 const R0: f64 = 18.0;
 
 /// Takes a spectroscopic survey the whole way: index, stream, tokenize, score, group, document.

@@ -59,6 +59,8 @@ mod index;
 #[cfg(feature = "_sql")]
 mod keys;
 #[cfg(feature = "_sql")]
+mod registry;
+#[cfg(feature = "_sql")]
 mod results;
 #[cfg(feature = "_sql")]
 mod select;
