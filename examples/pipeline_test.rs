@@ -97,17 +97,14 @@ async fn a_selection_is_what_is_scored() {
 
 #[tokio::test]
 async fn postgresql_gets_the_same() {
-    let runs = |program: &str| {
-        Command::new(program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|o| o.status.success())
+    let Some(binaries) = postgres_binaries() else {
+        return skipped(
+            "on PostgreSQL: no initdb on the PATH or in /usr/lib/postgresql (as root, sudo is needed, too)",
+        );
     };
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
-    if !runs("initdb") || (is_root && !runs("sudo")) {
-        return skipped("on PostgreSQL: initdb is not on the PATH (as root, sudo has to be there too)");
-    }
-    let server = pgtemp::PgTempDB::async_new().await;
+    let server = pgtemp::PgTempDB::builder().with_bin_path(binaries).start_async().await;
+    // A server that was just started takes its time; a pool tries again until it answers.
+    let pool = sqlx::PgPool::connect(&server.connection_uri()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     run(
         folder.path(),
@@ -115,7 +112,6 @@ async fn postgresql_gets_the_same() {
     )
     .await
     .unwrap();
-    let pool = sqlx::PgPool::connect(&server.connection_uri()).await.unwrap();
     let top: Vec<Anomaly> = sqlx::query_as(TOP_FIVE).fetch_all(&pool).await.unwrap();
     pool.close().await;
     assert_eq!(top.len(), 5);
@@ -217,6 +213,21 @@ async fn errors_name_the_culprit() {
     )
     .await;
     check(&["--tiles", ".", "--database", "oracle://db"], "oracle://db").await;
+}
+
+/// Where PostgreSQL's programs are. Debian does not put them on the PATH.
+fn postgres_binaries() -> Option<PathBuf> {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    folders.extend(std::env::split_paths(&path));
+    // PostgreSQL refuses to run as root, and pgtemp needs sudo then.
+    let can_run = !is_root || std::env::split_paths(&path).any(|folder| folder.join("sudo").exists());
+    folders
+        .into_iter()
+        .find(|folder| can_run && folder.join("initdb").exists())
 }
 
 fn real_data(folder: &str) -> Option<PathBuf> {

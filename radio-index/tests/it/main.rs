@@ -5,7 +5,6 @@
     clippy::panic,
     reason = "a panic is how a test fails"
 )]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod database;
 mod faults;

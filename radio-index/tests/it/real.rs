@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use crate::database::skipped;
 use radio_index::{Index, KeyColumns, Selection, SyncOptions};
 
 /// A folder of the real data, or `None` with a word about it.
@@ -7,7 +8,7 @@ fn real_data(folder: &str) -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
     let root = PathBuf::from(std::env::var("RADIO_REAL_DATA").unwrap_or_else(|_| default.into())).join(folder);
     if !root.is_dir() {
-        eprintln!("SKIPPED: no real data at {} (set RADIO_REAL_DATA)", root.display());
+        skipped(&format!("no real data at {} (set RADIO_REAL_DATA)", root.display()));
         return None;
     }
     Some(root)
