@@ -258,8 +258,12 @@ async fn sync(
 ) -> Result<PathBuf> {
     let bar = progress("indexing", 0);
     columns.good_warning = options.good_warning;
-    // The results of an earlier run may lie below the tiles.
-    let sync = SyncOptions::new(folder).with_columns(columns).without(&options.out);
+    // The results of an earlier run may lie among the tiles, or below them.
+    let scores = options.out.join("scores.parquet");
+    let sync = SyncOptions::new(folder)
+        .with_columns(columns)
+        .without(&options.out)
+        .without(scores);
     let step = Instant::now();
     let synced = index
         .sync(&sync.with_progress({

@@ -197,6 +197,21 @@ async fn bad_tiles_do_not_hold_up_good_ones() {
 }
 
 #[tokio::test]
+async fn results_among_the_tiles_are_no_tiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiles = folder.path().to_str().unwrap();
+    radio_io::mock::Mock::new(100).write(folder.path(), |_| {}).unwrap();
+    for out in [folder.path().to_owned(), folder.path().join("out")] {
+        for _ in 0..2 {
+            run(&out, &["--tiles", tiles]).await.unwrap();
+            assert!(out.join("scores.parquet").exists());
+            assert_eq!(count(&out, "SELECT COUNT(*) FROM galaxies").await, 100);
+        }
+        fs::remove_file(out.join("scores.parquet")).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn errors_name_the_culprit() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty");

@@ -162,6 +162,7 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
         forget(store, &mut tx, k.tile).await?;
         report.removed.push(uri);
     }
+    report.removed.sort();
 
     let (total, mut done) = (jobs.len() as u64, 0);
     let mut looked = look_at(jobs, options.columns.clone());
@@ -181,7 +182,6 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
             source: format!("{done} of {total} tiles were read").into(),
         });
     }
-    report.sort();
     write_run(store, &mut tx, &options.node, &root_text, next_tile, &report).await?;
     store.commit(tx).await?;
     Ok(report)
@@ -202,14 +202,6 @@ impl SyncReport {
                 .push(uri);
             }
         }
-    }
-
-    /// Tiles are read in any order, but reported in one.
-    fn sort(&mut self) {
-        self.added.sort();
-        self.updated.sort();
-        self.removed.sort();
-        self.failed.sort();
     }
 }
 

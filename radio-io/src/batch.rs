@@ -22,7 +22,7 @@ use crate::grid::Grid;
 /// | `targetid` | `Int64` | linkage key |
 /// | `flux`, `ivar` | list of `Float32` | in the tile's unit; fixed-size lists where all rows share a grid. A null pixel has flux NaN and ivar 0 |
 /// | `mask` | list of `Int32` | anything but 0 is bad; 0 where the tile has no mask |
-/// | `wavelength` | list of `Float64` | Å, as the tile has it; only where rows have their own grids. A shared one is in the schema's metadata |
+/// | `wavelength` | list of `Float64` | Å, increasing, as the tile has it; only where rows have their own grids. A shared one is in the schema's metadata |
 /// | others | as in the tile | the columns that were asked for |
 #[derive(Clone, Debug)]
 pub struct SpectrumBatch {

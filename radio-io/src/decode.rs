@@ -255,6 +255,7 @@ impl Normalizer<'_> {
                 metadata.remove(KEY);
                 let wavelength = self.lists::<Float64Type>(column, f64::NAN)?;
                 self.same_lengths(&columns.flux, &flux.offsets, column, &wavelength.offsets)?;
+                self.increasing(column, &wavelength)?;
                 add(FLUX, ragged(flux).map_err(|e| self.tile(e))?);
                 add(IVAR, ragged(ivar).map_err(|e| self.tile(e))?);
                 add(MASK, ragged(mask).map_err(|e| self.tile(e))?);
@@ -372,6 +373,26 @@ impl Normalizer<'_> {
                 Err(self.value(other, row, &format!("{b} pixels, but {one:?} has {a}")))
             }
         }
+    }
+
+    /// Wavelengths that do not increase belong to no spectrum that anything behind this could use.
+    fn increasing(&self, path: &str, wavelength: &Lists<Float64Type>) -> Result<()> {
+        for (row, ends) in wavelength.offsets.windows(2).enumerate() {
+            let mut before = 0.0;
+            for (pixel, &here) in wavelength.values.values()[ends[0] as usize..ends[1] as usize]
+                .iter()
+                .enumerate()
+            {
+                if !(here > before && here.is_finite()) {
+                    let reason = format!(
+                        "pixel {pixel} is at {here} after {before}: wavelengths have to increase, from above 0"
+                    );
+                    return Err(self.value(path, row, &reason));
+                }
+                before = here;
+            }
+        }
+        Ok(())
     }
 
     fn all_of_length(&self, path: &str, offsets: &[i32], pixels: usize) -> Result<()> {

@@ -28,7 +28,7 @@ impl Grid {
                 .and_then(serde_json::Value::as_f64)
                 .filter(|x| x.is_finite())
         };
-        let start = number("start").ok_or_else(wrong)?;
+        let start = number("start").filter(|start| *start > 0.0).ok_or_else(wrong)?;
         let step = number("step").filter(|step| *step > 0.0).ok_or_else(wrong)?;
         let pixels = json
             .get("n")
@@ -64,6 +64,7 @@ mod tests {
         );
         check(r#"{"start": 3600, "step": 1, "n": 0}"#, Some(&[]));
         check(r#"{"start": 3600, "step": 0, "n": 3}"#, None);
+        check(r#"{"start": -1, "step": 1, "n": 3}"#, None);
         check(r#"{"start": 3600, "step": 1, "n": 99999999999}"#, None);
         check(r#"{"start": 3600, "n": 3}"#, None);
         check("3600", None);

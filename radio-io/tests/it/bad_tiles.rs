@@ -115,6 +115,31 @@ fn rows_whose_parts_do_not_fit() {
 }
 
 #[test]
+fn wavelengths_that_do_not_increase() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    // The flux stands in for a wavelength column.
+    let mut options = ReadOptions::default();
+    options.spectrum.wavelength = vec!["spectrum.flux".into()];
+    let bad_rows = [
+        vec![Some(5000.0), Some(4999.0)],
+        vec![Some(5000.0), Some(5000.0)],
+        vec![Some(5000.0), None],
+        vec![Some(-1.0), Some(5000.0)],
+        vec![Some(5000.0), Some(f32::INFINITY)],
+    ];
+    for bad in bad_rows {
+        write(&path, &ragged(&["1", "2"], &[vec![Some(1.0), Some(2.0)], bad]), 9);
+        check(
+            &path,
+            2,
+            options.clone(),
+            &["row 1", "\"spectrum.flux\"", "have to increase"],
+        );
+    }
+}
+
+#[test]
 fn a_tile_that_shrank_since_it_was_indexed() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(&folder.path().join("t.parquet"), &flat(&[1, 2, 3], Some(GRID)), 9);
