@@ -284,8 +284,12 @@ fn migrations() -> Migrator {
     )])
 }
 
-/// How long one operation waits for another: a sync of a survey may hold the lock for minutes.
+/// How long an operation on SQLite waits for another: a sync of a survey may hold the lock for minutes.
+#[cfg(feature = "sqlite")]
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long a PostgreSQL server that was there may be out of reach. (Waiting for its lock is no such time.)
+#[cfg(feature = "postgres")]
+const OUT_OF_REACH: Duration = Duration::from_secs(30);
 
 #[cfg(feature = "postgres")]
 async fn open_postgres(url: &str) -> sqlx::Result<sqlx::PgPool> {
@@ -295,7 +299,7 @@ async fn open_postgres(url: &str) -> sqlx::Result<sqlx::PgPool> {
     // Whether the server is there at all shows at once, and not when the pool's patience ends.
     sqlx::ConnectOptions::connect(&options).await?.close().await?;
     sqlx::postgres::PgPoolOptions::new()
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(OUT_OF_REACH)
         .connect_with(options)
         .await
 }
