@@ -68,7 +68,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where no thread can be started, [`Error::Option`] for a plan of more than 2⁴⁰ rows. What is wrong with a tile comes out of the iterator, in its place.
+    /// [`Error::Io`] where no thread can be started, [`Error::Option`] for a plan of more than 2⁴⁰ rows. What is wrong with a
+    /// tile comes out of the iterator, in its place.
     pub fn new(plan: &ReadPlan, options: ReadOptions) -> Result<Self> {
         if plan.rows() > MOST_ROWS {
             let (value, expected) = (plan.rows().to_string(), format!("at most {MOST_ROWS}"));
