@@ -34,7 +34,18 @@ pub struct KeyColumns {
     pub desi_target: Vec<String>,
     /// χ² gap to the second best redshift. Default: `deltachi2`, `DELTACHI2`.
     pub deltachi2: Vec<String>,
-    /// HEALPix pixel, nside 64, NESTED. Default: `healpix`, `HEALPIX`; computed from the position where absent.
+    /// Status of the fibre in the coadded spectrum, 0 where it is good. Default: `coadd_fiberstatus`,
+    /// `COADD_FIBERSTATUS`.
+    pub fiberstatus: Vec<String>,
+    /// Is this the best spectrum of its target? Default: `zcat_primary`, `ZCAT_PRIMARY`, `main_primary`, `MAIN_PRIMARY`,
+    /// `sv_primary`, `SV_PRIMARY`, `SPECPRIMARY`.
+    pub primary: Vec<String>,
+    /// Survey that the spectrum is of (main, sv3, …). Default: `survey`, `SURVEY`.
+    pub survey: Vec<String>,
+    /// Observing program (dark, bright, …). Default: `program`, `PROGRAM`.
+    pub program: Vec<String>,
+    /// HEALPix pixel, nside 64, NESTED, of rows without a position; where there is one, the pixel is computed from it.
+    /// Default: `healpix`, `HEALPIX`.
     pub healpix: Vec<String>,
     /// The value of a *boolean* redshift warning that means "good". Publishers disagree, so there is no default, and a
     /// tile with a boolean warning fails until this is set. Default: `None`.
@@ -58,6 +69,18 @@ impl Default for KeyColumns {
             objtype: names(&["objtype", "OBJTYPE"]),
             desi_target: names(&["desi_target", "DESI_TARGET", "SV1_DESI_TARGET", "SV3_DESI_TARGET"]),
             deltachi2: names(&["deltachi2", "DELTACHI2"]),
+            fiberstatus: names(&["coadd_fiberstatus", "COADD_FIBERSTATUS"]),
+            primary: names(&[
+                "zcat_primary",
+                "ZCAT_PRIMARY",
+                "main_primary",
+                "MAIN_PRIMARY",
+                "sv_primary",
+                "SV_PRIMARY",
+                "SPECPRIMARY",
+            ]),
+            survey: names(&["survey", "SURVEY"]),
+            program: names(&["program", "PROGRAM"]),
             healpix: names(&["healpix", "HEALPIX"]),
             good_warning: None,
             number_rows: false,

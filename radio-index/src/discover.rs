@@ -3,18 +3,17 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use walkdir::{DirEntry, WalkDir};
 
+use crate::read_at::State;
 use crate::{Error, Result};
 
 /// A file as the file system shows it, without opening it.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) uri: String,
-    pub(crate) size: u64,
-    pub(crate) mtime_ns: i64,
+    pub(crate) state: State,
 }
 
 /// Files that HATS writers put beside the tiles, with rows of the tiles.
@@ -37,8 +36,7 @@ pub(crate) fn tiles(root: &Path, without: &[PathBuf]) -> Result<Vec<Found>> {
                 Some(path) if is_parquet(path) => {
                     found.push(Found {
                         uri: path.to_string_lossy().into_owned(),
-                        size: 0,
-                        mtime_ns: 0,
+                        state: State { size: 0, mtime_ns: 0 },
                     });
                     continue;
                 }
@@ -48,7 +46,6 @@ pub(crate) fn tiles(root: &Path, without: &[PathBuf]) -> Result<Vec<Found>> {
         };
         if entry.file_type().is_file() && is_parquet(entry.path()) {
             let metadata = entry.metadata().map_err(|e| io_error(root, e))?;
-            let mtime_ns = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
             let Some(uri) = entry.path().to_str() else {
                 let source = io::Error::new(ErrorKind::InvalidFilename, "the name is not UTF-8: rename it");
                 return Err(Error::Io {
@@ -58,10 +55,7 @@ pub(crate) fn tiles(root: &Path, without: &[PathBuf]) -> Result<Vec<Found>> {
             };
             found.push(Found {
                 uri: uri.to_owned(),
-                size: metadata.len(),
-                mtime_ns: mtime_ns
-                    .and_then(|t| i64::try_from(t.as_nanos()).ok())
-                    .unwrap_or_default(),
+                state: State::of(&metadata),
             });
         }
     }

@@ -57,6 +57,28 @@ pub enum Error {
         /// The path.
         uri: String,
     },
+    /// A file has no sound Parquet footer.
+    #[error("could not read the footer of {}: {reason}", path.display())]
+    Footer {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of a catalogue cannot be used. Nothing was changed.
+    #[error("the catalogue {}: {reason}", path.display())]
+    Catalogue {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// What a selection asks for does not exist.
+    #[error("impossible selection: {reason}")]
+    BadSelection {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A result cannot be recorded.
     #[error("TARGETID {targetid}: {reason}")]
     BadResult {

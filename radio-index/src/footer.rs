@@ -1,201 +1,533 @@
 //! Parquet footers: one read of the end of a file, decoded once.
+//!
+//! The decoder is our own. It reads what the index keeps and passes over the rest, where a general decoder builds every
+//! field of every column: that is most of the time of a first look at a survey. The layout of a footer is `FileMetaData` in
+//! Apache Parquet's `parquet.thrift`; the numbers of fields below are from there.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hasher;
-use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
 
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use parquet::file::statistics::Statistics;
-use parquet::schema::types::ColumnDescriptor;
+use bytes::Bytes;
+use twox_hash::XxHash64;
 
-use crate::fnv::Fnv;
+use crate::file_schema::FileSchema;
+use crate::read_at::{ReadAt, State};
+use crate::thrift::{Cursor, Kind};
+use crate::{Error, Result};
 
 /// Most footers are shorter than this; a longer one costs a second read.
 const TAIL: u64 = 64 << 10;
 /// Length of the footer (4 bytes) and the magic number (4 bytes) that end a Parquet file.
 const ENDING: usize = 8;
 
-/// What one footer says.
-#[derive(Debug)]
-pub(crate) struct Footer {
-    pub(crate) metadata: ParquetMetaData,
-    pub(crate) bytes: u64,
-    pub(crate) hash: u64,
-}
-
-/// Columns of a file, all its row groups taken together.
+/// What the footer of one Parquet file says: rows, row groups, columns, and where their bytes are.
+///
+/// ```
+/// use radio_index::FooterReader;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tile.parquet");
+/// # std::fs::write(&path, "not Parquet")?;
+/// match FooterReader::default().read(&path) {
+///     Ok(footer) => println!("{} rows in {} row groups", footer.rows(), footer.row_groups().len()),
+///     Err(error) => println!("{error}"), // could not read the footer of …/tile.parquet: no Parquet magic number …
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Column {
-    pub(crate) path: String,
-    pub(crate) data_type: String,
-    pub(crate) codec: String,
-    pub(crate) values: i64,
-    pub(crate) nulls: Option<i64>,
-    pub(crate) bytes: i64,
+pub struct Footer {
+    state: State,
+    length: u64,
+    hash: u64,
+    rows: u64,
+    created_by: String,
+    schema: Arc<FileSchema>,
+    row_groups: Vec<RowGroup>,
+    chunks: Vec<ColumnChunk>,
+    /// The end of the file, and where in the file it begins.
+    tail: (u64, Bytes),
+    /// Where in the tail the footer begins: statistics are places in it.
+    start: usize,
 }
 
 /// A part of a file that a row group fills.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RowGroup {
-    pub(crate) first_row: i64,
-    pub(crate) rows: i64,
-    pub(crate) first_byte: i64,
-    pub(crate) bytes: i64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RowGroup {
+    /// First row, counted from 0 in file order.
+    pub first_row: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// First byte of its first column chunk that was asked for.
+    pub first_byte: u64,
+    /// Bytes of its column chunks that were asked for, compressed.
+    pub bytes: u64,
+}
+
+/// One column of one row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ColumnChunk {
+    /// Number of the row group, from 0.
+    pub row_group: usize,
+    /// Number of the column among the leaves of the schema, from 0.
+    pub column: usize,
+    /// Values, nulls included.
+    pub values: u64,
+    /// Nulls among them; `None` where the file keeps no count.
+    pub nulls: Option<u64>,
+    /// First byte in the file.
+    pub first_byte: u64,
+    /// Length in the file, compressed.
+    pub bytes: u64,
+    pub(crate) codec: i32,
+    pub(crate) data_page: i64,
+    pub(crate) dictionary_page: Option<i64>,
+    /// Places of the statistics in the footer: first byte and length.
+    min: Option<(u32, u32)>,
+    max: Option<(u32, u32)>,
+}
+
+impl ColumnChunk {
+    /// The codec of its pages, as Parquet calls it: `UNCOMPRESSED`, `SNAPPY`, `ZSTD`, …
+    #[must_use]
+    pub fn codec(&self) -> &'static str {
+        const CODECS: [&str; 8] = [
+            "UNCOMPRESSED",
+            "SNAPPY",
+            "GZIP",
+            "LZO",
+            "BROTLI",
+            "LZ4",
+            "ZSTD",
+            "LZ4_RAW",
+        ];
+        usize::try_from(self.codec)
+            .ok()
+            .and_then(|codec| CODECS.get(codec).copied())
+            .unwrap_or("UNKNOWN")
+    }
 }
 
 impl Footer {
-    /// Reads the footer of an open file of `size` bytes; the error is a reason for people.
-    pub(crate) fn read(file: &mut File, size: u64) -> Result<Self, String> {
-        let mut tail = read_end(file, size.min(TAIL))?;
-        let Some((_, [l0, l1, l2, l3, magic @ ..])) = tail.split_last_chunk::<ENDING>() else {
-            return Err(format!("{size} bytes are too few for a Parquet file"));
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The program that wrote the file; empty where it does not say.
+    #[must_use]
+    pub fn created_by(&self) -> &str {
+        &self.created_by
+    }
+
+    /// Size of the file, bytes.
+    #[must_use]
+    pub fn file_size(&self) -> u64 {
+        self.state.size
+    }
+
+    /// Length of the footer, bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// XXH64 of the footer: another one is another content.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The row groups, in file order.
+    #[must_use]
+    pub fn row_groups(&self) -> &[RowGroup] {
+        &self.row_groups
+    }
+
+    /// Names (dotted paths) and types of the columns that are leaves of the schema, in file order.
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.schema
+            .leaves()
+            .iter()
+            .map(|leaf| (leaf.path.as_str(), leaf.data_type.as_str()))
+    }
+
+    /// The column chunks that were asked for, row group after row group.
+    #[must_use]
+    pub fn chunks(&self) -> &[ColumnChunk] {
+        &self.chunks
+    }
+
+    /// The smallest and the largest value of a chunk as text, where the file keeps them: numbers so that they can be read
+    /// back exactly, strings as they are (a writer may have shortened them).
+    #[must_use]
+    pub fn bounds(&self, chunk: &ColumnChunk) -> (Option<String>, Option<String>) {
+        let text = |place: Option<(u32, u32)>| {
+            let (first, length) = place?;
+            let first = self.start + first as usize;
+            let value = self.tail.1.get(first..first + length as usize)?;
+            self.schema.leaves().get(chunk.column)?.statistic(value)
         };
-        if magic != b"PAR1" {
-            return Err("no Parquet magic number at the end: truncated, or not a Parquet file".into());
+        (text(chunk.min), text(chunk.max))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn schema(&self) -> &Arc<FileSchema> {
+        &self.schema
+    }
+
+    /// The chunk of a column in a row group; `None` where it was not asked for.
+    pub(crate) fn chunk(&self, row_group: usize, column: usize) -> Option<&ColumnChunk> {
+        let at = |chunk: &ColumnChunk| (chunk.row_group, chunk.column);
+        let found = self.chunks.binary_search_by_key(&(row_group, column), at).ok()?;
+        self.chunks.get(found)
+    }
+
+    /// Bytes of the file from `offset`, without reading it where they are in its tail.
+    pub(crate) fn bytes_at(&self, file: &dyn ReadAt, offset: u64, length: u64) -> std::io::Result<Bytes> {
+        let length = usize::try_from(length).map_err(std::io::Error::other)?;
+        let (tail_offset, tail) = &self.tail;
+        let in_tail = offset
+            .checked_sub(*tail_offset)
+            .and_then(|first| usize::try_from(first).ok());
+        match in_tail.and_then(|first| Some((first, first.checked_add(length)?))) {
+            Some((first, end)) if end <= tail.len() => Ok(tail.slice(first..end)),
+            _ => file.read_at(offset, length),
         }
-        let bytes = u64::from(u32::from_le_bytes([*l0, *l1, *l2, *l3]));
-        let with_ending = bytes + ENDING as u64;
-        if with_ending > size {
-            return Err(format!("the footer claims {bytes} bytes of a file of {size}: damaged"));
-        }
-        if with_ending > tail.len() as u64 {
-            tail = read_end(file, with_ending)?;
-        }
-        let start = tail.len() - usize::try_from(with_ending).map_err(|e| e.to_string())?;
-        let footer = tail.get(start..tail.len() - ENDING).unwrap_or_default();
-        let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(|e| e.to_string())?;
-        for (number, group) in metadata.row_groups().iter().enumerate() {
-            for chunk in group.columns() {
-                check_place(chunk, size - with_ending).map_err(|reason| {
-                    format!(
-                        "row group {number}, column {:?}: {reason}",
-                        chunk.column_path().string()
-                    )
-                })?;
-            }
-        }
-        let mut hash = Fnv::default();
-        hash.write(footer);
-        Ok(Self {
-            metadata,
-            bytes,
-            hash: hash.finish(),
+    }
+}
+
+/// Reads footers, one file after another. Files of one schema share it, so keep the reader from file to file.
+#[derive(Debug, Default)]
+pub struct FooterReader {
+    columns: Option<Vec<String>>,
+    /// By the bytes that encode them.
+    schemas: HashMap<Bytes, (Arc<FileSchema>, Arc<[bool]>)>,
+}
+
+impl FooterReader {
+    /// Decodes only the chunks of these columns (dotted paths) and passes over all others. Default: all columns.
+    #[must_use]
+    pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self.schemas.clear();
+        self
+    }
+
+    /// Reads the footer of a file: its last 64 KiB, and once more where the footer is longer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the file cannot be opened or read, [`Error::Footer`] where it has no sound Parquet footer.
+    ///
+    /// # Complexity
+    ///
+    /// O(length of the footer).
+    pub fn read(&mut self, path: impl AsRef<Path>) -> Result<Footer> {
+        let path = path.as_ref();
+        let io = |source| Error::Io {
+            path: path.into(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        let state = file.state().map_err(io)?;
+        self.read_from(&file, state).map_err(|reason| Error::Footer {
+            path: path.into(),
+            reason,
         })
     }
 
-    pub(crate) fn rows(&self) -> i64 {
-        self.metadata.file_metadata().num_rows()
-    }
-
-    pub(crate) fn created_by(&self) -> &str {
-        self.metadata.file_metadata().created_by().unwrap_or_default()
-    }
-
-    /// Two files with the same columns of the same types have the same hash.
-    pub(crate) fn schema_hash(&self) -> u64 {
-        let mut hash = Fnv::default();
-        for column in self.metadata.file_metadata().schema_descr().columns() {
-            hash.write(column.path().string().as_bytes());
-            hash.write(type_name(column).as_bytes());
-            hash.write(&[0]);
+    /// Reads the footer of an open file in a known state; the error is a reason for people.
+    pub(crate) fn read_from(&mut self, file: &dyn ReadAt, state: State) -> Result<Footer, String> {
+        let size = state.size;
+        let read_end = |length: u64| {
+            let length_in_memory = usize::try_from(length).map_err(|e| e.to_string())?;
+            file.read_at(size - length, length_in_memory).map_err(|e| e.to_string())
+        };
+        let mut tail = read_end(size.min(TAIL))?;
+        let Some((_, [l0, l1, l2, l3, magic @ ..])) = tail.split_last_chunk::<ENDING>() else {
+            return Err(format!("{size} bytes are too few for a Parquet file"));
+        };
+        match magic {
+            b"PAR1" => {}
+            b"PARE" => return Err("the footer is encrypted: decrypt the file first".into()),
+            _ => return Err("no Parquet magic number at the end: truncated, or not a Parquet file".into()),
         }
-        hash.finish()
+        let length = u64::from(u32::from_le_bytes([*l0, *l1, *l2, *l3]));
+        let with_ending = length + ENDING as u64;
+        if with_ending > size {
+            return Err(format!("the footer claims {length} bytes of a file of {size}: damaged"));
+        }
+        if with_ending > tail.len() as u64 {
+            tail = read_end(with_ending)?;
+        }
+        let start = tail.len() - usize::try_from(with_ending).map_err(|e| e.to_string())?;
+        let bytes = tail.slice(start..tail.len() - ENDING);
+        let decoded = self.decode(&bytes, size - with_ending)?;
+        Ok(Footer {
+            state,
+            length,
+            hash: XxHash64::oneshot(0, &bytes),
+            rows: decoded.rows,
+            created_by: String::from_utf8_lossy(decoded.created_by).into_owned(),
+            schema: decoded.schema,
+            row_groups: decoded.row_groups,
+            chunks: decoded.chunks,
+            tail: (size - tail.len() as u64, tail),
+            start,
+        })
     }
 
-    pub(crate) fn row_groups(&self) -> Vec<RowGroup> {
-        let mut first_row = 0;
-        let groups = self.metadata.row_groups().iter().map(|group| {
-            let rows = group.num_rows();
-            let ranges = || group.columns().iter().map(byte_range);
-            let first_byte = ranges().map(|(start, _)| start).min().unwrap_or_default();
-            let bytes: u64 = ranges().map(|(_, length)| length).sum();
-            let this = RowGroup {
-                first_row,
-                rows,
-                first_byte: to_i64(first_byte),
-                bytes: to_i64(bytes),
-            };
-            first_row += rows;
-            this
-        });
-        groups.collect()
-    }
-
-    pub(crate) fn columns(&self) -> Vec<Column> {
-        let mut columns = BTreeMap::<String, Column>::new();
-        for chunk in self.metadata.row_groups().iter().flat_map(RowGroupMetaData::columns) {
-            let path = chunk.column_path().string();
-            let nulls = chunk.statistics().and_then(Statistics::null_count_opt).map(to_i64);
-            let bytes = chunk.compressed_size();
-            let codec = format!("{:?}", chunk.compression());
-            let codec = codec.split('(').next().unwrap_or_default();
-            match columns.get_mut(&path) {
-                Some(column) => {
-                    column.values += chunk.num_values();
-                    column.nulls = column.nulls.zip(nulls).map(|(a, b)| a + b);
-                    column.bytes += bytes;
+    /// Decodes a footer; the pages of the file end at byte `end`.
+    fn decode<'a>(&mut self, footer: &'a [u8], end: u64) -> Result<Decoded<'a>, String> {
+        let mut cursor = Cursor::new(footer);
+        let mut fields = cursor.fields(Kind::STRUCT)?;
+        let (mut schema, mut rows, mut groups, mut created_by) = (None, None, None, &b""[..]);
+        while let Some((field, kind)) = fields.next(&mut cursor)? {
+            match field {
+                2 => {
+                    let before = cursor.position();
+                    cursor.skip(kind)?;
+                    schema = Some(self.schema(footer, footer.get(before..cursor.position()).unwrap_or_default())?);
                 }
-                None => {
-                    let column = Column {
-                        path: path.clone(),
-                        data_type: type_name(chunk.column_descr()),
-                        codec: codec.to_owned(),
-                        values: chunk.num_values(),
-                        nulls,
-                        bytes,
-                    };
-                    columns.insert(path, column);
+                3 => rows = Some(unsigned(cursor.i64(kind)?, "number of rows")?),
+                4 => {
+                    let (_, wanted) = schema.as_ref().ok_or("row groups before the schema: damaged")?;
+                    groups = Some(row_groups(&mut cursor, kind, wanted, end)?);
                 }
+                6 => created_by = cursor.binary(kind)?,
+                _ => cursor.skip(kind)?,
             }
         }
-        columns.into_values().collect()
+        let (schema, _) = schema.ok_or("the footer has no schema: damaged")?;
+        let rows = rows.ok_or("the footer has no number of rows: damaged")?;
+        let (row_groups, chunks) = groups.ok_or("the footer has no row groups: damaged")?;
+        let in_groups = row_groups
+            .iter()
+            .map(|group: &RowGroup| group.rows)
+            .fold(0, u64::saturating_add);
+        if rows != in_groups {
+            return Err(format!(
+                "the footer counts {rows} rows, its row groups {in_groups}: damaged"
+            ));
+        }
+        Ok(Decoded {
+            schema,
+            rows,
+            row_groups,
+            chunks,
+            created_by,
+        })
+    }
+
+    /// The schema that some bytes of a footer encode, and which of its leaves are wanted.
+    fn schema(&mut self, footer: &[u8], bytes: &[u8]) -> Result<(Arc<FileSchema>, Arc<[bool]>), String> {
+        if let Some(known) = self.schemas.get(bytes) {
+            return Ok(known.clone());
+        }
+        let schema = Arc::new(FileSchema::decode(footer)?);
+        let is_wanted = |path: &String| self.columns.as_ref().is_none_or(|columns| columns.contains(path));
+        let wanted = schema.leaves().iter().map(|leaf| is_wanted(&leaf.path)).collect();
+        // A copy, so that the tail of one file is not kept for the sake of its schema.
+        self.schemas.insert(
+            Bytes::copy_from_slice(bytes),
+            (Arc::clone(&schema), Arc::clone(&wanted)),
+        );
+        Ok((schema, wanted))
     }
 }
 
-/// First byte and length of a column chunk, as [`check_place`] saw them.
-fn byte_range(chunk: &ColumnChunkMetaData) -> (u64, u64) {
-    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-    (
-        u64::try_from(start).unwrap_or_default(),
-        u64::try_from(chunk.compressed_size()).unwrap_or_default(),
-    )
+/// What a footer says, before it is known which file it belongs to.
+struct Decoded<'a> {
+    schema: Arc<FileSchema>,
+    rows: u64,
+    row_groups: Vec<RowGroup>,
+    chunks: Vec<ColumnChunk>,
+    created_by: &'a [u8],
 }
 
-/// Does a column chunk lie before the footer? The decoder takes this for granted.
-fn check_place(chunk: &ColumnChunkMetaData, end: u64) -> Result<(), String> {
-    if chunk.num_values() == 0 {
-        // No page is read, and writers do not agree on where it would be.
-        return Ok(());
+/// `FileMetaData.row_groups`.
+fn row_groups(
+    cursor: &mut Cursor<'_>,
+    kind: Kind,
+    wanted: &[bool],
+    end: u64,
+) -> Result<(Vec<RowGroup>, Vec<ColumnChunk>), String> {
+    let (length, element) = cursor.list(kind)?;
+    let (mut groups, mut chunks) = (Vec::new(), Vec::new());
+    let mut first_row = 0_u64;
+    for number in 0..length {
+        let first_chunk = chunks.len();
+        let mut fields = cursor.fields(element)?;
+        let (mut rows, mut columns) = (None, 0);
+        while let Some((field, kind)) = fields.next(cursor)? {
+            match field {
+                1 => {
+                    let (length, element) = cursor.list(kind)?;
+                    columns = length;
+                    if number == 0 && length <= wanted.len() {
+                        chunks.reserve(length);
+                    }
+                    for column in 0..length {
+                        if wanted.get(column).copied().unwrap_or_default() {
+                            let mut chunk = column_chunk(cursor, element, number, column)?;
+                            check_place(&mut chunk, end)
+                                .map_err(|reason| format!("row group {number}, column {column}: {reason}"))?;
+                            chunks.push(chunk);
+                        } else {
+                            cursor.skip(element)?;
+                        }
+                    }
+                }
+                3 => rows = Some(unsigned(cursor.i64(kind)?, "number of rows")?),
+                _ => cursor.skip(kind)?,
+            }
+        }
+        if columns != wanted.len() {
+            return Err(format!(
+                "row group {number} has {columns} columns, the schema {}: damaged",
+                wanted.len()
+            ));
+        }
+        let rows = rows.ok_or_else(|| format!("row group {number} has no number of rows: damaged"))?;
+        let mine = chunks.get(first_chunk..).unwrap_or_default();
+        groups.push(RowGroup {
+            first_row,
+            rows,
+            first_byte: mine
+                .iter()
+                .filter(|chunk| chunk.values > 0)
+                .map(|chunk| chunk.first_byte)
+                .min()
+                .unwrap_or_default(),
+            bytes: mine.iter().map(|chunk| chunk.bytes).fold(0, u64::saturating_add),
+        });
+        first_row = first_row.saturating_add(rows);
     }
-    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-    let length = chunk.compressed_size();
-    let last = start.checked_add(length).and_then(|last| u64::try_from(last).ok());
-    if start < 0 || length < 0 || chunk.data_page_offset() < start || last.is_none_or(|last| last > end) {
-        return Err(format!(
-            "{length} bytes from {start} of a file with {end} bytes of data: damaged"
-        ));
+    Ok((groups, chunks))
+}
+
+/// `ColumnChunk`, of which only `meta_data` counts.
+fn column_chunk(cursor: &mut Cursor<'_>, kind: Kind, row_group: usize, column: usize) -> Result<ColumnChunk, String> {
+    let mut fields = cursor.fields(kind)?;
+    let mut found = None;
+    while let Some((field, kind)) = fields.next(cursor)? {
+        match field {
+            1 => {
+                cursor.skip(kind)?;
+                return Err("its columns are in other files: leave this summary file out".into());
+            }
+            3 => found = Some(column_metadata(cursor, kind, row_group, column)?),
+            _ => cursor.skip(kind)?,
+        }
+    }
+    found.ok_or_else(|| "a column chunk without metadata: encrypted or damaged".into())
+}
+
+/// `ColumnMetaData`.
+fn column_metadata(
+    cursor: &mut Cursor<'_>,
+    kind: Kind,
+    row_group: usize,
+    column: usize,
+) -> Result<ColumnChunk, String> {
+    let mut chunk = ColumnChunk {
+        row_group,
+        column,
+        values: 0,
+        nulls: None,
+        first_byte: 0,
+        bytes: 0,
+        codec: 0,
+        data_page: 0,
+        dictionary_page: None,
+        min: None,
+        max: None,
+    };
+    let mut fields = cursor.fields(kind)?;
+    while let Some((field, kind)) = fields.next(cursor)? {
+        match field {
+            4 => chunk.codec = i32::try_from(cursor.i64(kind)?).unwrap_or(-1),
+            5 => chunk.values = unsigned(cursor.i64(kind)?, "number of values")?,
+            7 => chunk.bytes = unsigned(cursor.i64(kind)?, "length")?,
+            9 => chunk.data_page = cursor.i64(kind)?,
+            11 => chunk.dictionary_page = Some(cursor.i64(kind)?),
+            12 => statistics(cursor, kind, &mut chunk)?,
+            _ => cursor.skip(kind)?,
+        }
+    }
+    Ok(chunk)
+}
+
+/// `Statistics`. The bounds that older writers left (fields 1 and 2) have no defined order and are passed over.
+fn statistics(cursor: &mut Cursor<'_>, kind: Kind, chunk: &mut ColumnChunk) -> Result<(), String> {
+    let mut fields = cursor.fields(kind)?;
+    while let Some((field, kind)) = fields.next(cursor)? {
+        match field {
+            3 => chunk.nulls = u64::try_from(cursor.i64(kind)?).ok(),
+            5 => chunk.max = Some(place(cursor, kind)?),
+            6 => chunk.min = Some(place(cursor, kind)?),
+            _ => cursor.skip(kind)?,
+        }
     }
     Ok(())
 }
 
-fn read_end(file: &mut File, length: u64) -> Result<Vec<u8>, String> {
-    let offset = i64::try_from(length).map_err(|e| e.to_string())?;
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::End(-offset)).map_err(|e| e.to_string())?;
-    file.take(length).read_to_end(&mut tail).map_err(|e| e.to_string())?;
-    Ok(tail)
+/// Where in the footer the bytes of a field are.
+fn place(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(u32, u32), String> {
+    let length = cursor.binary(kind)?.len();
+    let first = cursor.position() - length;
+    // A footer has at most 4 GiB.
+    Ok((
+        u32::try_from(first).unwrap_or(u32::MAX),
+        u32::try_from(length).unwrap_or_default(),
+    ))
 }
 
-/// `INT64`, `BYTE_ARRAY (String)`, …
-fn type_name(column: &ColumnDescriptor) -> String {
-    let physical = column.physical_type();
-    match column.logical_type_ref() {
-        Some(logical) => format!("{physical} ({logical:?})"),
-        None => physical.to_string(),
+/// Does a column chunk lie before the footer? Whoever reads its pages takes this for granted.
+fn check_place(chunk: &mut ColumnChunk, end: u64) -> Result<(), String> {
+    if chunk.values == 0 {
+        // No page is read, and writers do not agree on where it would be.
+        return Ok(());
     }
+    let first = chunk.dictionary_page.unwrap_or(chunk.data_page);
+    let damaged = || {
+        format!(
+            "{} bytes from {first} of a file with {end} bytes of data: damaged",
+            chunk.bytes
+        )
+    };
+    let first_byte = u64::try_from(first).map_err(|_| damaged())?;
+    if chunk.data_page < first || first_byte.checked_add(chunk.bytes).is_none_or(|last| last > end) {
+        return Err(damaged());
+    }
+    chunk.first_byte = first_byte;
+    Ok(())
 }
 
-fn to_i64(x: u64) -> i64 {
-    i64::try_from(x).unwrap_or(i64::MAX)
+fn unsigned(x: i64, what: &str) -> Result<u64, String> {
+    u64::try_from(x).map_err(|_| format!("a {what} of {x}: damaged"))
+}
+
+/// XXH64 of some text, in parts: the same on every platform and in every release.
+#[derive(Default)]
+pub(crate) struct TextHash(XxHash64);
+
+impl TextHash {
+    pub(crate) fn text(&mut self, text: &str) {
+        self.0.write(text.as_bytes());
+        self.0.write(&[0]);
+    }
+
+    pub(crate) fn finish(&self) -> u64 {
+        self.0.finish()
+    }
 }

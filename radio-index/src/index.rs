@@ -1,9 +1,11 @@
-use crate::results::{AnomalyScore, GroupMember, Run};
-use crate::select::{Positions, Selection};
+use crate::catalogue::{CatalogueOptions, CatalogueReport};
+use crate::results::{AnomalyScore, GroupMember, Run, WebProbabilities};
+use crate::select::Positions;
 use crate::store::Store;
 use crate::summary::{SkyCoverage, Summary};
 use crate::sync::{SyncOptions, SyncReport};
-use crate::{ReadPlan, Result, results, select, summarize, sync};
+use crate::verify::{Depth, VerifyReport};
+use crate::{ReadPlan, Result, Selection, catalogue, results, select, summarize, sync, verify};
 
 /// An index in a database: what it knows of a survey, and who asks it what.
 ///
@@ -59,18 +61,66 @@ impl Index {
         sync::sync(&self.store, options).await
     }
 
+    /// Joins a catalogue that is not in the tiles to them by id, such as a DESI zcatalog in Parquet or a HATS catalogue.
+    ///
+    /// What the catalogue says of a target takes the place of what the tiles say, in every row of that target; where it
+    /// says nothing (null, or no such column), the tile's own value stays, and so does the row of a target that it does
+    /// not have. Fill values and dead rows are kept as they are, and counted. Of several rows of a target the primary one
+    /// counts, or else one whose redshift has no warning, or else the one of the largest gap in χ².
+    ///
+    /// The index keeps the catalogue, so that tiles that come or change later are joined by the sync that reads them.
+    /// Another catalogue takes its place; until a tile is read again, values remain that only the first one had.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Catalogue`](crate::Error::Catalogue) for a file that cannot be used, [`Error::Io`](crate::Error::Io) and
+    /// [`Error::NoTiles`](crate::Error::NoTiles) for the path, [`Error::Store`](crate::Error::Store) from the database.
+    /// Nothing is changed then.
+    ///
+    /// # Complexity
+    ///
+    /// O(rows of the catalogue + rows of the index), which is written anew.
+    pub async fn join_catalogue(&self, options: &CatalogueOptions) -> Result<CatalogueReport> {
+        catalogue::join(&self.store, options).await
+    }
+
+    /// Compares a folder of tiles with what the index says of it, and changes nothing.
+    ///
+    /// The options are those of the sync. What is wrong with a file is a finding of the report, not an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) where the folder cannot be read, [`Error::NoTiles`](crate::Error::NoTiles) where
+    /// neither it nor the index has a tile, [`Error::Store`](crate::Error::Store) from the database.
+    ///
+    /// # Complexity
+    ///
+    /// Per file one stat, or O(footer), or O(footer + key columns), on all cores.
+    pub async fn verify(&self, options: &SyncOptions, depth: Depth) -> Result<VerifyReport> {
+        verify::verify(&self.store, options, depth).await
+    }
+
     /// Which rows of which tiles a selection takes.
     ///
     /// # Errors
     ///
     /// [`Error::Store`](crate::Error::Store) from the database, [`Error::SeveralNodes`](crate::Error::SeveralNodes) where two
-    /// nodes have a tile of the same path.
+    /// nodes have a tile of the same path, [`Error::BadSelection`](crate::Error::BadSelection) for what cannot be asked.
     ///
     /// # Complexity
     ///
-    /// O(selected rows) in the database; what comes back is one row per range of consecutive rows.
+    /// O(n log n) for n selected rows, and 8 bytes of memory for each; O(tiles) where whole tiles are selected.
     pub async fn plan(&self, selection: &Selection) -> Result<ReadPlan> {
         select::plan(&self.store, selection).await
+    }
+
+    /// What [`plan`](Self::plan) asks the database (the SQL and its values), and how the database goes about it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan).
+    pub async fn explain(&self, selection: &Selection) -> Result<String> {
+        select::explain(&self.store, selection).await
     }
 
     /// Positions and redshifts of the selected rows that have all three, in the order of tile and row. A fill value (999999,
@@ -115,6 +165,72 @@ impl Index {
     /// [`Error::Store`](crate::Error::Store) from the database. The groups recorded before stay then.
     pub async fn record_groups(&self, run: &Run, members: impl IntoIterator<Item = GroupMember>) -> Result<u64> {
         results::record_groups(&self.store, run, members).await
+    }
+
+    /// Records classes of the cosmic web in the table `web_classes` and returns how many rows there were.
+    ///
+    /// A row of the same run and id is replaced, so recording twice changes nothing; other rows of the run stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadResult`](crate::Error::BadResult) for numbers that are no probabilities,
+    /// [`Error::Store`](crate::Error::Store) from the database. Nothing is recorded then.
+    pub async fn record_classes(&self, run: &Run, classes: impl IntoIterator<Item = WebProbabilities>) -> Result<u64> {
+        results::record_classes(&self.store, run, classes).await
+    }
+
+    /// The scores of a run for the selected rows, in the order of the ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`](crate::Error::Store) from the database.
+    pub async fn scores(&self, run: &str, selection: &Selection) -> Result<Vec<AnomalyScore>> {
+        results::scores(&self.store, run, selection).await
+    }
+
+    /// The selected rows that a run put into groups, in the order of the ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`](crate::Error::Store) from the database.
+    pub async fn groups(&self, run: &str, selection: &Selection) -> Result<Vec<GroupMember>> {
+        results::groups(&self.store, run, selection).await
+    }
+
+    /// The classes that a run gave the selected rows, in the order of the ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`](crate::Error::Store) from the database.
+    pub async fn classes(&self, run: &str, selection: &Selection) -> Result<Vec<WebProbabilities>> {
+        results::classes(&self.store, run, selection).await
+    }
+
+    /// The runs whose scores were recorded, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`](crate::Error::Store) from the database.
+    pub async fn score_runs(&self) -> Result<Vec<Run>> {
+        results::runs(&self.store, "anomalies").await
+    }
+
+    /// The runs whose groups were recorded, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`](crate::Error::Store) from the database.
+    pub async fn group_runs(&self) -> Result<Vec<Run>> {
+        results::runs(&self.store, "groups").await
+    }
+
+    /// The runs whose classes of the cosmic web were recorded, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`](crate::Error::Store) from the database.
+    pub async fn class_runs(&self) -> Result<Vec<Run>> {
+        results::runs(&self.store, "classes").await
     }
 
     /// The highest scores of a run, highest first.

@@ -22,8 +22,8 @@
 //!
 //! A *tile* is one Parquet file of spectra, usually one HEALPix pixel of the sky at nside 64 (order 6, NESTED). It is
 //! not a DESI TILEID. The index holds pointers and key columns, never a spectrum, so it stays small: look into it with
-//! `sqlite3` or `psql`. Its tables are `file_registry`, `row_groups`, `tile_columns`, `galaxies`, `anomalies`,
-//! `galaxy_groups`, `result_runs` and `sync_runs`. `targetid` links galaxies, scores and groups to each other and to the
+//! `sqlite3` or `psql`. Its tables are `file_registry`, `row_groups`, `column_chunks`, `schema_columns`,
+//! `galaxies`, `catalogue`, `anomalies`, `galaxy_groups`, `web_classes`, `result_runs` and `sync_runs`. `targetid` links galaxies, scores and groups to each other and to the
 //! spectra in the tiles; `tile` links what is known of a file, and `run` what a program found. All methods are async, on
 //! tokio.
 //!
@@ -45,13 +45,17 @@ mod plan;
 mod summary;
 
 #[cfg(feature = "_sql")]
+pub mod blocking;
+#[cfg(feature = "_sql")]
+mod catalogue;
+#[cfg(feature = "_sql")]
 mod columns;
 #[cfg(feature = "_sql")]
 mod discover;
 #[cfg(feature = "_sql")]
 mod error;
 #[cfg(feature = "_sql")]
-mod fnv;
+mod file_schema;
 #[cfg(feature = "_sql")]
 mod footer;
 #[cfg(feature = "_sql")]
@@ -59,29 +63,50 @@ mod index;
 #[cfg(feature = "_sql")]
 mod keys;
 #[cfg(feature = "_sql")]
+mod migrations;
+#[cfg(feature = "_sql")]
+mod pages;
+#[cfg(feature = "_sql")]
+mod pour;
+#[cfg(feature = "_sql")]
+mod read_at;
+#[cfg(feature = "_sql")]
+mod region;
+#[cfg(feature = "_sql")]
 mod registry;
 #[cfg(feature = "_sql")]
 mod results;
 #[cfg(feature = "_sql")]
 mod select;
 #[cfg(feature = "_sql")]
+mod selection;
+#[cfg(feature = "_sql")]
 mod store;
 #[cfg(feature = "_sql")]
 mod summarize;
 #[cfg(feature = "_sql")]
 mod sync;
+#[cfg(feature = "_sql")]
+mod thrift;
+#[cfg(feature = "_sql")]
+mod verify;
 
-pub use plan::{ReadPlan, TileSlice};
+pub use plan::{NodeShare, PlanTile, ReadPlan, TileSlice};
 pub use summary::{
     Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, SkyCoverage, Summary, TileSummary,
 };
 
 #[cfg(feature = "_sql")]
 pub use {
+    catalogue::{CatalogueOptions, CatalogueReport},
     columns::KeyColumns,
     error::{Error, Result},
+    footer::{ColumnChunk, Footer, FooterReader, RowGroup},
     index::Index,
-    results::{AnomalyScore, GroupMember, Run},
-    select::{Positions, Selection},
+    results::{AnomalyScore, GroupMember, Run, WebClass, WebProbabilities},
+    select::Positions,
+    selection::{Selection, Tracer},
+    store::Value,
     sync::{SyncOptions, SyncReport},
+    verify::{Depth, Finding, Problem, VerifyReport},
 };

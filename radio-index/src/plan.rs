@@ -1,6 +1,8 @@
 //! What to read: tiles and row ranges. This file uses only `std`, so that a reader can depend on it alone.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A run of consecutive rows of one tile.
 ///
@@ -12,7 +14,7 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TileSlice {
-    uri: String,
+    uri: Arc<str>,
     rows: Range<u64>,
 }
 
@@ -21,7 +23,7 @@ impl TileSlice {
     ///
     /// A range that ends before it starts is empty.
     #[must_use]
-    pub fn new(uri: impl Into<String>, rows: Range<u64>) -> Self {
+    pub fn new(uri: impl Into<Arc<str>>, rows: Range<u64>) -> Self {
         let rows = rows.start..rows.end.max(rows.start);
         Self { uri: uri.into(), rows }
     }
@@ -51,6 +53,31 @@ impl TileSlice {
     }
 }
 
+/// What an index knows of a tile in a plan: enough to balance the work, to send it where the file is, and to notice that the
+/// file is another one by now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PlanTile {
+    /// Name of the node that holds it.
+    pub node: String,
+    /// Size of the whole file, bytes.
+    pub size: u64,
+    /// Last change of the file, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Rows of the whole file.
+    pub rows: u64,
+}
+
+/// What a node has to read for a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeShare {
+    /// Tiles.
+    pub tiles: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes: of each tile the share that its rows have in its size.
+    pub bytes: u64,
+}
+
 /// Which rows of which tiles to read, in an order that does not depend on how they were found.
 ///
 /// A plan is always normal: sorted by tile and row, without empty slices, and no two slices touch or overlap.
@@ -70,6 +97,8 @@ impl TileSlice {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReadPlan {
     slices: Vec<TileSlice>,
+    /// What is known of the tiles, by their paths; a plan that was put together by hand need not know anything.
+    known: BTreeMap<String, PlanTile>,
 }
 
 impl ReadPlan {
@@ -95,6 +124,48 @@ impl ReadPlan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slices.is_empty()
+    }
+
+    /// What the index knows of a tile; `None` where the plan did not come from one.
+    #[must_use]
+    pub fn tile(&self, uri: &str) -> Option<&PlanTile> {
+        self.known.get(uri)
+    }
+
+    /// Adds what is known of tiles.
+    #[must_use]
+    pub fn with_tiles(mut self, tiles: impl IntoIterator<Item = (String, PlanTile)>) -> Self {
+        self.known.extend(tiles);
+        self
+    }
+
+    /// Bytes to read: of each tile the share that its rows have in the size of the file. A tile that nothing is known of
+    /// counts nothing.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.nodes()
+            .values()
+            .map(|share| share.bytes)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// What each node has to read, by name; tiles that nothing is known of are under the empty name.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeMap<&str, NodeShare> {
+        let mut nodes = BTreeMap::<&str, NodeShare>::new();
+        for slices in self.slices.chunk_by(|a, b| a.uri == b.uri) {
+            let Some(first) = slices.first() else { continue };
+            let tile = self.tile(&first.uri);
+            let rows = slices.iter().map(TileSlice::len).fold(0, u64::saturating_add);
+            let share = nodes.entry(tile.map_or("", |tile| &tile.node)).or_default();
+            share.tiles += 1;
+            share.rows = share.rows.saturating_add(rows);
+            let bytes = tile.map_or(0, |tile| {
+                u128::from(tile.size) * u128::from(rows) / u128::from(tile.rows.max(1))
+            });
+            share.bytes = share.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
+        nodes
     }
 
     /// Sorts by tile and row, drops empty slices, and joins those that touch or overlap.

@@ -1,30 +1,35 @@
 //! The registry: what the tables say of the files, and how it gets there.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::AssertSqlSafe;
 
 use crate::discover::Found;
-use crate::footer::{Column, RowGroup};
+use crate::footer::{ColumnChunk, Footer};
 use crate::keys::Keys;
-use crate::select::{WITHIN, numbered, within};
-use crate::store::{Store, Table, Tx, Value, bind, on};
+use crate::pour::{Cell, Table};
+use crate::read_at::State;
+use crate::selection::{WITHIN, numbered, within};
+use crate::store::{Dialect, Store, Tx, Value, bind, on};
 use crate::{Result, SyncReport};
 
 /// A file of the registry, as the last sync left it.
+#[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) tile: i32,
-    size: i64,
-    mtime_ns: i64,
-    key_columns: String,
-    is_readable: bool,
+    pub(crate) state: State,
+    pub(crate) key_columns: String,
+    pub(crate) footer_hash: String,
+    pub(crate) keys_hash: String,
+    pub(crate) schema_hash: String,
+    pub(crate) rows: i64,
+    /// Why the file could not be used.
+    pub(crate) error: Option<String>,
 }
 
 impl Known {
     pub(crate) fn is_like(&self, found: &Found, key_columns: &str) -> bool {
-        let is_same_file = self.size == size(found) && self.mtime_ns == found.mtime_ns;
-        self.is_readable && is_same_file && self.key_columns == key_columns
+        self.error.is_none() && self.state == found.state && self.key_columns == key_columns
     }
 }
 
@@ -43,36 +48,54 @@ pub(crate) struct Looked {
 
 /// What its footer and key columns say.
 pub(crate) struct Facts {
-    pub(crate) footer_bytes: u64,
-    pub(crate) footer_hash: u64,
-    pub(crate) schema_hash: u64,
-    pub(crate) created_by: String,
-    pub(crate) rows: i64,
-    pub(crate) groups: Vec<RowGroup>,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) footer: Footer,
+    /// Bounds of its column chunks, as text.
+    pub(crate) bounds: Vec<(Option<String>, Option<String>)>,
     pub(crate) keys: Keys,
+    pub(crate) keys_hash: u64,
 }
 
 /// What is known of the files of a node below a folder, by their paths.
 pub(crate) async fn registered(store: &Store, tx: &mut Tx, node: &str, root: &str) -> Result<HashMap<String, Known>> {
+    type Row = (
+        String,
+        i32,
+        i64,
+        i64,
+        String,
+        String,
+        String,
+        String,
+        i64,
+        Option<String>,
+    );
     let condition = numbered(WITHIN, 1);
     let sql = format!(
-        "SELECT uri, tile, size, mtime_ns, key_columns, error IS NULL FROM file_registry WHERE node = $1 AND ({condition})"
+        "SELECT uri, tile, size, mtime_ns, key_columns, footer_hash, keys_hash, schema_hash, row_count, error
+        FROM file_registry WHERE node = $1 AND ({condition})"
     );
-    let rows: Vec<(String, i32, i64, i64, String, bool)> = on!(tx, connection => {
+    let rows: Vec<Row> = on!(tx, connection => {
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(node);
         bind!(query, &within(root)).fetch_all(connection).await
     })
     .map_err(store.failed("read the registry"))?;
-    let known = |(uri, tile, size, mtime_ns, key_columns, is_readable)| {
+    let known = |row: Row| {
+        let (uri, tile, size, mtime_ns, key_columns, footer_hash, keys_hash, schema_hash, rows, error) = row;
+        let state = State {
+            size: u64::try_from(size).unwrap_or_default(),
+            mtime_ns,
+        };
         (
             uri,
             Known {
                 tile,
-                size,
-                mtime_ns,
+                state,
                 key_columns,
-                is_readable,
+                footer_hash,
+                keys_hash,
+                schema_hash,
+                rows,
+                error,
             },
         )
     };
@@ -86,19 +109,27 @@ pub(crate) async fn next_number(store: &Store, tx: &mut Tx, sql: &'static str) -
     Ok(last.map_or(0, |last| last + 1))
 }
 
-/// Takes a file and its rows out of all tables.
-pub(crate) async fn forget(store: &Store, tx: &mut Tx, tile: i32) -> Result<()> {
-    for table in ["galaxies", "tile_columns", "row_groups", "file_registry"] {
-        let sql = AssertSqlSafe(format!("DELETE FROM {table} WHERE tile = $1"));
-        on!(tx, connection => sqlx::query(sql).bind(tile).execute(connection).await.map(drop))
-            .map_err(store.failed("remove a tile"))?;
+/// Takes files and their rows out of all tables.
+pub(crate) async fn forget(store: &Store, tx: &mut Tx, tiles: &[i32]) -> Result<()> {
+    for tiles in tiles.chunks(500) {
+        for table in ["galaxies", "column_chunks", "row_groups", "file_registry"] {
+            store
+                .execute(tx, format!("DELETE FROM {table} WHERE tile IN ({})", list(tiles)), &[])
+                .await?;
+        }
     }
     Ok(())
 }
 
-const FILES: Table = Table {
+/// Numbers for an `IN (…)`.
+pub(crate) fn list(tiles: &[i32]) -> String {
+    let tiles: Vec<String> = tiles.iter().map(i32::to_string).collect();
+    tiles.join(", ")
+}
+
+const FILES: Table<14> = Table {
     name: "file_registry",
-    columns: &[
+    columns: [
         "tile",
         "node",
         "uri",
@@ -111,34 +142,51 @@ const FILES: Table = Table {
         "row_group_count",
         "created_by",
         "key_columns",
+        "keys_hash",
         "error",
     ],
     replace_by: &[],
+    is_fresh: false,
 };
 
-const ROW_GROUPS: Table = Table {
+const ROW_GROUPS: Table<6> = Table {
     name: "row_groups",
-    columns: &["tile", "row_group", "first_row", "row_count", "first_byte", "bytes"],
+    columns: ["tile", "row_group", "first_row", "row_count", "first_byte", "bytes"],
     replace_by: &[],
+    is_fresh: false,
 };
 
-const TILE_COLUMNS: Table = Table {
-    name: "tile_columns",
-    columns: &[
+const SCHEMA_COLUMNS: Table<4> = Table {
+    name: "schema_columns",
+    columns: ["schema_hash", "column_number", "column_path", "data_type"],
+    replace_by: &["schema_hash", "column_number"],
+    is_fresh: false,
+};
+
+const COLUMN_CHUNKS: Table<10> = Table {
+    name: "column_chunks",
+    columns: [
         "tile",
-        "column_path",
-        "data_type",
+        "row_group",
+        "column_number",
         "codec",
         "value_count",
         "null_count",
+        "first_byte",
         "bytes",
+        "min_value",
+        "max_value",
     ],
     replace_by: &[],
+    is_fresh: false,
 };
 
-const GALAXIES: Table = Table {
+/// The columns of `galaxies`, and of `catalogue` without the first two.
+pub(crate) const GALAXIES: Table<17> = Table {
     name: "galaxies",
-    columns: &[
+    columns: [
+        "tile",
+        "row_in_tile",
         "targetid",
         "target_ra",
         "target_dec",
@@ -149,102 +197,255 @@ const GALAXIES: Table = Table {
         "objtype",
         "desi_target",
         "deltachi2",
+        "coadd_fiberstatus",
+        "is_primary",
+        "survey",
+        "program",
         "healpix",
-        "tile",
-        "row_in_tile",
     ],
     replace_by: &[],
+    is_fresh: false,
 };
 
-/// Puts a file and its rows into all tables; of one that could not be read only the reason.
-pub(crate) async fn enter(store: &Store, tx: &mut Tx, node: &str, key_columns: &str, looked: &Looked) -> Result<()> {
-    let Looked {
-        job: Job { tile, found, .. },
-        outcome,
-    } = looked;
-    let tile = i64::from(*tile);
-    let mut file: Vec<Value<'_>> = vec![
-        tile.into(),
-        node.into(),
-        found.uri.as_str().into(),
-        size(found).into(),
-        found.mtime_ns.into(),
-    ];
-    match outcome {
-        Ok(facts) => file.extend([
-            size_of(facts.footer_bytes).into(),
-            hex(facts.footer_hash),
-            hex(facts.schema_hash),
-            facts.rows.into(),
-            (facts.groups.len() as i64).into(),
-            facts.created_by.as_str().into(),
-            key_columns.into(),
-            Value::Text(None),
-        ]),
-        Err(reason) => file.extend([
-            0.into(),
-            "".into(),
-            "".into(),
-            0.into(),
-            0.into(),
-            "".into(),
-            key_columns.into(),
-            Value::Text(Some(Cow::Borrowed(reason))),
-        ]),
-    }
-    store.insert(tx, FILES, &file).await?;
-    let Ok(facts) = outcome else { return Ok(()) };
+/// Indexes of `galaxies`, which are built after a table was filled from nothing.
+const INDEXES: [&str; 3] = ["targetid", "z", "healpix"];
 
-    let groups = facts.groups.iter().enumerate().flat_map(|(number, group)| {
-        [
-            tile,
-            number as i64,
-            group.first_row,
-            group.rows,
-            group.first_byte,
-            group.bytes,
-        ]
-        .map(Value::from)
-    });
-    store.insert(tx, ROW_GROUPS, &groups.collect::<Vec<_>>()).await?;
-
-    let columns = facts.columns.iter().flat_map(|column| {
-        [
-            tile.into(),
-            column.path.as_str().into(),
-            column.data_type.as_str().into(),
-            column.codec.as_str().into(),
-            column.values.into(),
-            Value::Int(column.nulls),
-            column.bytes.into(),
-        ]
-    });
-    store.insert(tx, TILE_COLUMNS, &columns.collect::<Vec<_>>()).await?;
-    store.insert(tx, GALAXIES, &galaxies(tile, &facts.keys)).await
+/// Puts files and their rows into all tables; of one that could not be read only the reason.
+pub(crate) struct Entry<'a> {
+    store: &'a Store,
+    node: &'a str,
+    key_columns: &'a str,
+    /// Is the table of galaxies being filled from nothing?
+    is_first: bool,
+    schemas: HashSet<u64>,
 }
 
-fn galaxies(tile: i64, keys: &Keys) -> Vec<Value<'_>> {
-    fn text(x: &Option<String>) -> Value<'_> {
-        Value::Text(x.as_deref().map(Cow::Borrowed))
+impl<'a> Entry<'a> {
+    /// Prepares the tables. An empty table of galaxies is filled without its indexes.
+    pub(crate) async fn begin(store: &'a Store, tx: &mut Tx, node: &'a str, key_columns: &'a str) -> Result<Self> {
+        let is_first = !any_row(store, tx, "galaxies").await?;
+        if is_first {
+            empty_galaxies(store, tx).await?;
+        }
+        Ok(Self {
+            store,
+            node,
+            key_columns,
+            is_first,
+            schemas: HashSet::new(),
+        })
     }
-    let row = |row: usize| {
-        [
-            keys.targetid[row].into(),
-            Value::Real(keys.ra[row]),
-            Value::Real(keys.dec[row]),
-            Value::Real(keys.z[row]),
-            Value::Real(keys.zerr[row]),
-            Value::Int(keys.zwarn[row]),
-            text(&keys.spectype[row]),
-            text(&keys.objtype[row]),
-            Value::Int(keys.desi_target[row]),
-            Value::Real(keys.deltachi2[row]),
-            Value::Int(keys.healpix[row]),
-            tile.into(),
-            (row as i64).into(),
-        ]
+
+    pub(crate) async fn add(&mut self, tx: &mut Tx, looked: &[Looked]) -> Result<()> {
+        let changed: Vec<i32> = looked
+            .iter()
+            .filter(|tile| !tile.job.is_new)
+            .map(|tile| tile.job.tile)
+            .collect();
+        forget(self.store, tx, &changed).await?;
+        self.files(tx, looked).await?;
+        let facts = || {
+            looked
+                .iter()
+                .filter_map(|tile| Some((tile.job.tile, tile.outcome.as_ref().ok()?)))
+        };
+
+        for (_, facts) in facts() {
+            let schema = facts.footer.schema();
+            if self.schemas.insert(schema.hash) {
+                let hash = hex(schema.hash);
+                let columns = facts.footer.columns().enumerate().map(|(number, (path, data_type))| {
+                    [
+                        Cell::Text(&hash),
+                        Cell::Small(small(number)),
+                        Cell::Text(path),
+                        Cell::Text(data_type),
+                    ]
+                });
+                self.store.pour(tx, SCHEMA_COLUMNS, columns).await?;
+            }
+        }
+        let groups = facts().flat_map(|(tile, facts)| {
+            facts
+                .footer
+                .row_groups()
+                .iter()
+                .enumerate()
+                .map(move |(number, group)| {
+                    [
+                        Cell::Small(tile),
+                        Cell::Small(small(number)),
+                        int(group.first_row),
+                        int(group.rows),
+                        int(group.first_byte),
+                        int(group.bytes),
+                    ]
+                })
+        });
+        self.store.pour(tx, ROW_GROUPS, groups).await?;
+        let chunks = facts().flat_map(|(tile, facts)| {
+            facts
+                .footer
+                .chunks()
+                .iter()
+                .zip(&facts.bounds)
+                .map(move |(chunk, bounds)| column_chunk(tile, chunk, bounds))
+        });
+        self.store.pour(tx, COLUMN_CHUNKS, chunks).await?;
+        let galaxies = Table {
+            is_fresh: self.is_first,
+            ..GALAXIES
+        };
+        let rows =
+            facts().flat_map(|(tile, facts)| (0..facts.keys.len()).map(move |row| galaxy(tile, &facts.keys, row)));
+        self.store.pour(tx, galaxies, rows).await?;
+        Ok(())
+    }
+
+    async fn files(&self, tx: &mut Tx, looked: &[Looked]) -> Result<()> {
+        /// What a footer says, as the cells that are not numbers borrow it.
+        struct Texts<'a>(String, String, String, &'a str);
+        let texts: Vec<Texts<'_>> = looked
+            .iter()
+            .map(|tile| match &tile.outcome {
+                Ok(Facts { footer, keys_hash, .. }) => Texts(
+                    hex(footer.hash()),
+                    hex(footer.schema().hash),
+                    hex(*keys_hash),
+                    footer.created_by(),
+                ),
+                Err(_) => Texts(String::new(), String::new(), String::new(), ""),
+            })
+            .collect();
+        let rows = looked
+            .iter()
+            .zip(&texts)
+            .map(|(looked, Texts(footer_hash, schema_hash, keys_hash, created_by))| {
+                let footer = looked.outcome.as_ref().ok().map(|facts| &facts.footer);
+                let state = footer.map_or(looked.job.found.state, Footer::state);
+                [
+                    Cell::Small(looked.job.tile),
+                    Cell::Text(self.node),
+                    Cell::Text(&looked.job.found.uri),
+                    int(state.size),
+                    Cell::Int(state.mtime_ns),
+                    int(footer.map_or(0, Footer::length)),
+                    Cell::Text(footer_hash),
+                    Cell::Text(schema_hash),
+                    int(footer.map_or(0, Footer::rows)),
+                    int(footer.map_or(0, |footer| footer.row_groups().len() as u64)),
+                    Cell::Text(created_by),
+                    Cell::Text(self.key_columns),
+                    Cell::Text(keys_hash),
+                    Cell::text(looked.outcome.as_ref().err().map(String::as_str)),
+                ]
+            });
+        self.store.pour(tx, FILES, rows).await.map(drop)
+    }
+
+    /// Builds what filling from nothing left out.
+    pub(crate) async fn end(self, tx: &mut Tx) -> Result<()> {
+        if self.is_first {
+            build_indexes(self.store, tx).await?;
+        }
+        analyze(self.store, tx).await
+    }
+}
+
+pub(crate) async fn any_row(store: &Store, tx: &mut Tx, table: &'static str) -> Result<bool> {
+    let sql = AssertSqlSafe(format!("SELECT EXISTS (SELECT 1 FROM {table})"));
+    let (any,): (bool,) = on!(tx, connection => sqlx::query_as(sql).fetch_one(connection).await)
+        .map_err(store.failed("read the tables"))?;
+    Ok(any)
+}
+
+/// Takes all rows and the indexes away.
+pub(crate) async fn empty_galaxies(store: &Store, tx: &mut Tx) -> Result<()> {
+    let empty = match store.dialect() {
+        Dialect::Sqlite => "DELETE FROM galaxies",
+        Dialect::Postgres => "TRUNCATE galaxies",
     };
-    (0..keys.targetid.len()).flat_map(row).collect()
+    store.execute(tx, empty, &[]).await?;
+    for column in INDEXES {
+        store
+            .execute(tx, format!("DROP INDEX IF EXISTS galaxies_by_{column}"), &[])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Builds the indexes as the migrations define them.
+pub(crate) async fn build_indexes(store: &Store, tx: &mut Tx) -> Result<()> {
+    let include = match store.dialect() {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " INCLUDE (tile, row_in_tile)",
+    };
+    for column in INDEXES {
+        store
+            .execute(
+                tx,
+                format!("CREATE INDEX galaxies_by_{column} ON galaxies ({column}){include}"),
+                &[],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tells the database's planner what is in the tables.
+pub(crate) async fn analyze(store: &Store, tx: &mut Tx) -> Result<()> {
+    let statements: &[&str] = match store.dialect() {
+        Dialect::Sqlite => &["PRAGMA analysis_limit = 1000", "ANALYZE"],
+        Dialect::Postgres => &["ANALYZE galaxies", "ANALYZE file_registry", "ANALYZE catalogue"],
+    };
+    for statement in statements {
+        store.execute(tx, *statement, &[]).await?;
+    }
+    Ok(())
+}
+
+fn column_chunk<'a>(tile: i32, chunk: &ColumnChunk, bounds: &'a (Option<String>, Option<String>)) -> [Cell<'a>; 10] {
+    [
+        Cell::Small(tile),
+        Cell::Small(small(chunk.row_group)),
+        Cell::Small(small(chunk.column)),
+        Cell::Text(chunk.codec()),
+        int(chunk.values),
+        Cell::int(chunk.nulls.map(to_i64)),
+        int(chunk.first_byte),
+        int(chunk.bytes),
+        Cell::text(bounds.0.as_deref()),
+        Cell::text(bounds.1.as_deref()),
+    ]
+}
+
+fn galaxy(tile: i32, keys: &Keys, row: usize) -> [Cell<'_>; 17] {
+    let mut cells = [Cell::Null; 17];
+    cells[0] = Cell::Small(tile);
+    cells[1] = Cell::Small(small(row));
+    cells[2..].copy_from_slice(&key_cells(keys, row));
+    cells
+}
+
+/// The key columns of a row, in the order of the tables.
+pub(crate) fn key_cells(keys: &Keys, row: usize) -> [Cell<'_>; 15] {
+    [
+        Cell::Int(keys.targetid[row]),
+        Cell::Real(keys.ra[row]),
+        Cell::Real(keys.dec[row]),
+        Cell::Real(keys.z[row]),
+        Cell::Real(keys.zerr[row]),
+        Cell::int(keys.zwarn[row]),
+        Cell::text(keys.spectype.get(row)),
+        Cell::text(keys.objtype.get(row)),
+        Cell::int(keys.desi_target[row]),
+        Cell::Real(keys.deltachi2[row]),
+        Cell::int(keys.fiberstatus[row]),
+        Cell::int(keys.primary[row]),
+        Cell::text(keys.survey.get(row)),
+        Cell::text(keys.program.get(row)),
+        Cell::int(keys.healpix[row]),
+    ]
 }
 
 /// Says that a sync ended, and what it did.
@@ -261,27 +462,32 @@ pub(crate) async fn write_run(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let number = next_number(store, tx, "SELECT MAX(sync_run) FROM sync_runs").await?;
     let values = [
-        i64::from(number).into(),
+        Value::Int(i64::from(number)),
         node.into(),
         root.into(),
         (report.added.len() as i64).into(),
         (report.updated.len() as i64).into(),
-        size_of(report.unchanged).into(),
+        to_i64(report.unchanged).into(),
         (report.removed.len() as i64).into(),
         (report.failed.len() as i64).into(),
         i64::from(next_tile).into(),
     ];
-    store.execute(tx, SQL, &values).await
+    store.execute(tx, SQL, &values).await.map(drop)
 }
 
-fn size(found: &Found) -> i64 {
-    size_of(found.size)
+pub(crate) fn hex(hash: u64) -> String {
+    format!("{hash:016x}")
 }
 
-fn size_of(x: u64) -> i64 {
+fn int(x: u64) -> Cell<'static> {
+    Cell::Int(to_i64(x))
+}
+
+pub(crate) fn to_i64(x: u64) -> i64 {
     i64::try_from(x).unwrap_or(i64::MAX)
 }
 
-fn hex(hash: u64) -> Value<'static> {
-    Value::Text(Some(Cow::Owned(format!("{hash:016x}"))))
+/// A number of a row, row group or column. More rows than this do not fit a tile: see [`crate::sync`].
+fn small(x: usize) -> i32 {
+    i32::try_from(x).unwrap_or(i32::MAX)
 }

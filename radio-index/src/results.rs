@@ -1,12 +1,15 @@
-//! Results come home: scores and groups beside the galaxies they belong to.
+//! Results come home: scores, groups and classes beside the galaxies they belong to.
 
 use std::collections::HashMap;
 
-use crate::store::{Store, Table, Tx, Value, on};
-use crate::{Error, Result};
+use futures_util::TryStreamExt;
+
+use crate::pour::{Cell, Table};
+use crate::store::{Store, Tx, Value, on};
+use crate::{Error, Result, Selection, select};
 
 /// Rows that are sent to the database together.
-const BATCH: usize = 4_000;
+const BATCH: usize = 50_000;
 
 /// Who made a set of results, and how.
 ///
@@ -88,9 +91,75 @@ pub struct GroupMember {
     pub group_id: i64,
 }
 
-const ANOMALIES: Table = Table {
+/// A class of the cosmic web, by the number of axes along which matter collapses (Hahn et al. 2007): none to three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WebClass {
+    /// Collapses along no axis.
+    Void,
+    /// Along one.
+    Sheet,
+    /// Along two.
+    Filament,
+    /// Along all three.
+    Knot,
+}
+
+impl WebClass {
+    /// All of them, in the order of [`WebProbabilities::probabilities`].
+    pub const ALL: [Self; 4] = [Self::Void, Self::Sheet, Self::Filament, Self::Knot];
+
+    /// `void`, `sheet`, `filament` or `knot`: what stands in the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Void => "void",
+            Self::Sheet => "sheet",
+            Self::Filament => "filament",
+            Self::Knot => "knot",
+        }
+    }
+}
+
+/// Where in the cosmic web a galaxy is: one row of the table `web_classes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WebProbabilities {
+    /// Linkage key.
+    pub targetid: i64,
+    /// Probabilities of void, sheet, filament and knot, each from 0 to 1, in all 1.
+    pub probabilities: [f64; 4],
+}
+
+impl WebProbabilities {
+    /// The most likely class; of equal ones the first.
+    #[must_use]
+    pub fn class(&self) -> WebClass {
+        let later = |best: usize, this: usize| {
+            if self.probabilities[this] > self.probabilities[best] {
+                this
+            } else {
+                best
+            }
+        };
+        WebClass::ALL[(1..4).fold(0, later)]
+    }
+
+    fn check(&self) -> Result<()> {
+        let sum: f64 = self.probabilities.iter().sum();
+        // Single precision leaves some 1e-7.
+        if self.probabilities.iter().all(|p| (0.0..=1.0).contains(p)) && (sum - 1.0).abs() < 1e-3 {
+            return Ok(());
+        }
+        let reason = "probabilities lie between 0 and 1, and their sum is 1: pass them through a softmax";
+        Err(Error::BadResult {
+            targetid: self.targetid,
+            reason,
+        })
+    }
+}
+
+const ANOMALIES: Table<7> = Table {
     name: "anomalies",
-    columns: &[
+    columns: [
         "targetid",
         "score",
         "score_raw",
@@ -100,12 +169,29 @@ const ANOMALIES: Table = Table {
         "run",
     ],
     replace_by: &["run", "targetid"],
+    is_fresh: false,
 };
 
-const GROUPS: Table = Table {
+const GROUPS: Table<3> = Table {
     name: "galaxy_groups",
-    columns: &["targetid", "group_id", "run"],
+    columns: ["targetid", "group_id", "run"],
     replace_by: &["run", "targetid"],
+    is_fresh: false,
+};
+
+const CLASSES: Table<7> = Table {
+    name: "web_classes",
+    columns: [
+        "targetid",
+        "web_class",
+        "p_void",
+        "p_sheet",
+        "p_filament",
+        "p_knot",
+        "run",
+    ],
+    replace_by: &["run", "targetid"],
+    is_fresh: false,
 };
 
 pub(crate) async fn record_scores(
@@ -123,16 +209,16 @@ pub(crate) async fn record_scores(
                 reason,
             });
         }
-        let values = [
-            s.targetid.into(),
-            s.score.into(),
-            Value::Real(s.score_raw),
-            Value::Real(s.snr),
-            Value::Real(s.worst_wavelength),
-            s.flags.into(),
-            run.name.as_str().into(),
+        let cells = [
+            Cell::Int(s.targetid),
+            Cell::Real(s.score),
+            Cell::real(s.score_raw),
+            Cell::real(s.snr),
+            Cell::real(s.worst_wavelength),
+            Cell::Int(s.flags),
+            Cell::Text(&run.name),
         ];
-        Ok((s.targetid, values))
+        Ok((s.targetid, cells))
     });
     let count = pour(store, &mut tx, ANOMALIES, rows).await?;
     store.commit(tx).await?;
@@ -146,14 +232,18 @@ pub(crate) async fn record_groups(
 ) -> Result<u64> {
     let mut tx = store.write().await?;
     enter_run(store, &mut tx, "groups", run).await?;
-    let name = [run.name.as_str().into()];
     store
-        .execute(&mut tx, "DELETE FROM galaxy_groups WHERE run = $1", &name)
+        .execute(
+            &mut tx,
+            "DELETE FROM galaxy_groups WHERE run = $1",
+            &[run.name.as_str().into()],
+        )
         .await?;
-    let rows = members.into_iter().filter(|m| m.group_id >= 0).map(|m| {
+    let members = members.into_iter().filter(|m| m.group_id >= 0);
+    let rows = members.map(|m| {
         Ok((
             m.targetid,
-            [m.targetid.into(), m.group_id.into(), run.name.as_str().into()],
+            [Cell::Int(m.targetid), Cell::Int(m.group_id), Cell::Text(&run.name)],
         ))
     });
     let count = pour(store, &mut tx, GROUPS, rows).await?;
@@ -161,58 +251,168 @@ pub(crate) async fn record_groups(
     Ok(count)
 }
 
-/// The highest scores of a run, highest first.
-pub(crate) async fn top_scores(store: &Store, run: &str, limit: u32) -> Result<Vec<AnomalyScore>> {
-    type Row = (i64, f64, Option<f64>, Option<f64>, Option<f64>, i64);
-    const SQL: &str = "SELECT targetid, score, score_raw, snr, worst_wavelength, flags FROM anomalies
-        WHERE run = $1 ORDER BY score DESC, targetid LIMIT $2";
-    let mut tx = store.read().await?;
-    let rows: Vec<Row> = on!(&mut tx, connection => {
-        sqlx::query_as(SQL).bind(run).bind(i64::from(limit)).fetch_all(connection).await
-    })
-    .map_err(store.failed("read scores"))?;
-    let score = |(targetid, score, score_raw, snr, worst_wavelength, flags)| AnomalyScore {
+pub(crate) async fn record_classes(
+    store: &Store,
+    run: &Run,
+    classes: impl IntoIterator<Item = WebProbabilities>,
+) -> Result<u64> {
+    let mut tx = store.write().await?;
+    enter_run(store, &mut tx, "classes", run).await?;
+    let rows = classes.into_iter().map(|c| {
+        c.check()?;
+        let [p_void, p_sheet, p_filament, p_knot] = c.probabilities.map(Cell::Real);
+        let name = Cell::Text(c.class().name());
+        Ok((
+            c.targetid,
+            [
+                Cell::Int(c.targetid),
+                name,
+                p_void,
+                p_sheet,
+                p_filament,
+                p_knot,
+                Cell::Text(&run.name),
+            ],
+        ))
+    });
+    let count = pour(store, &mut tx, CLASSES, rows).await?;
+    store.commit(tx).await?;
+    Ok(count)
+}
+
+type ScoreRow = (i64, f64, Option<f64>, Option<f64>, Option<f64>, i64);
+
+fn score((targetid, score, score_raw, snr, worst_wavelength, flags): ScoreRow) -> AnomalyScore {
+    AnomalyScore {
         targetid,
         score,
         score_raw,
         snr,
         worst_wavelength,
         flags,
-    };
+    }
+}
+
+/// The highest scores of a run, highest first.
+pub(crate) async fn top_scores(store: &Store, run: &str, limit: u32) -> Result<Vec<AnomalyScore>> {
+    const SQL: &str = "SELECT targetid, score, score_raw, snr, worst_wavelength, flags FROM anomalies
+        WHERE run = $1 ORDER BY score DESC, targetid LIMIT $2";
+    let mut tx = store.read().await?;
+    let rows: Vec<ScoreRow> = on!(&mut tx, connection => {
+        sqlx::query_as(SQL).bind(run).bind(i64::from(limit)).fetch_all(connection).await
+    })
+    .map_err(store.failed("read scores"))?;
     Ok(rows.into_iter().map(score).collect())
+}
+
+/// Reads the rows of a run whose galaxies are selected, in the order of their ids.
+macro_rules! of_selected {
+    ($store:expr, $run:expr, $selection:expr, $row:ty, $columns:literal, $table:literal) => {{
+        let ids = select::ids($store, $selection).await?;
+        let sql = concat!("SELECT ", $columns, " FROM ", $table, " WHERE run = $1 ORDER BY targetid");
+        let mut tx = $store.read().await?;
+        let mut rows = Vec::new();
+        on!(&mut tx, connection => {
+            let mut found = sqlx::query_as::<_, $row>(sql).bind($run).fetch(connection);
+            loop {
+                match found.try_next().await {
+                    Ok(Some(row)) if ids.as_ref().is_none_or(|ids| ids.binary_search(&row.0).is_ok()) => rows.push(row),
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            }
+        })
+        .map_err($store.failed("read results"))?;
+        rows
+    }};
+}
+
+pub(crate) async fn scores(store: &Store, run: &str, selection: &Selection) -> Result<Vec<AnomalyScore>> {
+    let rows = of_selected!(
+        store,
+        run,
+        selection,
+        ScoreRow,
+        "targetid, score, score_raw, snr, worst_wavelength, flags",
+        "anomalies"
+    );
+    Ok(rows.into_iter().map(score).collect())
+}
+
+pub(crate) async fn groups(store: &Store, run: &str, selection: &Selection) -> Result<Vec<GroupMember>> {
+    let rows = of_selected!(store, run, selection, (i64, i64), "targetid, group_id", "galaxy_groups");
+    Ok(rows
+        .into_iter()
+        .map(|(targetid, group_id)| GroupMember { targetid, group_id })
+        .collect())
+}
+
+pub(crate) async fn classes(store: &Store, run: &str, selection: &Selection) -> Result<Vec<WebProbabilities>> {
+    let rows = of_selected!(
+        store,
+        run,
+        selection,
+        (i64, f64, f64, f64, f64),
+        "targetid, p_void, p_sheet, p_filament, p_knot",
+        "web_classes"
+    );
+    let class = |(targetid, a, b, c, d)| WebProbabilities {
+        targetid,
+        probabilities: [a, b, c, d],
+    };
+    Ok(rows.into_iter().map(class).collect())
+}
+
+/// The runs that were recorded as scores, groups and classes, by their kind and name.
+pub(crate) async fn runs(store: &Store, kind: &str) -> Result<Vec<Run>> {
+    const SQL: &str = "SELECT run, model_hash, options FROM result_runs WHERE kind = $1";
+    let mut tx = store.read().await?;
+    let rows: Vec<(String, String, String)> =
+        on!(&mut tx, connection => sqlx::query_as(SQL).bind(kind).fetch_all(connection).await)
+            .map_err(store.failed("read runs"))?;
+    let run = |(name, model_hash, options)| Run {
+        name,
+        model_hash,
+        options,
+    };
+    let mut runs: Vec<Run> = rows.into_iter().map(run).collect();
+    // Databases sort text by their locale.
+    runs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(runs)
 }
 
 async fn enter_run(store: &Store, tx: &mut Tx, kind: &str, run: &Run) -> Result<()> {
     const SQL: &str = "INSERT INTO result_runs (run, kind, model_hash, options) VALUES ($1, $2, $3, $4)
         ON CONFLICT (kind, run) DO UPDATE SET model_hash = excluded.model_hash, options = excluded.options";
-    let values = [&run.name, kind, &run.model_hash, &run.options].map(Value::from);
-    store.execute(tx, SQL, &values).await
+    let values = [run.name.as_str(), kind, &run.model_hash, &run.options].map(Value::from);
+    store.execute(tx, SQL, &values).await.map(drop)
 }
 
 /// Writes rows in batches. Of rows with the same id in a batch the last one counts, as it does between batches.
 async fn pour<'a, const WIDTH: usize>(
     store: &Store,
     tx: &mut Tx,
-    table: Table,
-    rows: impl Iterator<Item = Result<(i64, [Value<'a>; WIDTH])>>,
+    table: Table<WIDTH>,
+    rows: impl Iterator<Item = Result<(i64, [Cell<'a>; WIDTH])>>,
 ) -> Result<u64> {
     let mut count = 0;
     let mut rows = rows.peekable();
     while rows.peek().is_some() {
         let mut place_of = HashMap::<i64, usize>::new();
-        let mut values = Vec::with_capacity(BATCH * WIDTH);
+        let mut batch: Vec<[Cell<'a>; WIDTH]> = Vec::new();
         for row in rows.by_ref().take(BATCH) {
             let (id, row) = row?;
             match place_of.get(&id) {
-                Some(&place) => values[place..place + WIDTH].clone_from_slice(&row),
+                Some(&place) => batch[place] = row,
                 None => {
-                    place_of.insert(id, values.len());
-                    values.extend(row);
+                    place_of.insert(id, batch.len());
+                    batch.push(row);
                 }
             }
             count += 1;
         }
-        store.insert(tx, table, &values).await?;
+        store.pour(tx, table, batch).await?;
     }
     Ok(count)
 }

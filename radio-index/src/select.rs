@@ -1,121 +1,23 @@
-//! Which rows: from a typed selection to one query.
+//! Asking the database for a selection: plans, positions, pixels.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
-use std::ops::Range;
-use std::path::Path;
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::keys::PIXEL_ORDER;
-use crate::store::{Store, Tx, Value, bind, on};
-use crate::{Error, ReadPlan, Result, SkyCoverage, TileSlice};
+use crate::region::Region;
+use crate::registry::list;
+use crate::selection::{EVERY_ROW, Query};
+use crate::store::{Dialect, Store, Tx, bind, on};
+use crate::{Error, PlanTile, ReadPlan, Result, Selection, SkyCoverage, TileSlice};
 
 /// What counts as a redshift. Joined tables carry 999999 and 1e20 where there is none.
 pub(crate) const IS_REDSHIFT: &str = "z > -1 AND z < 1000";
 /// What counts as a position, in degrees.
 pub(crate) const IS_POSITION: &str =
     "target_ra >= -360 AND target_ra <= 360 AND target_dec >= -90 AND target_dec <= 90";
-
-/// Which rows of the index; everything that is asked for must hold.
-///
-/// ```
-/// use radio_index::Selection;
-///
-/// let nearby_galaxies = Selection::all().redshift(0.01..0.2).class(["GALAXY"]).good_redshift();
-/// ```
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct Selection {
-    conditions: String,
-    values: Vec<Value<'static>>,
-}
-
-impl Selection {
-    /// Every row of every readable tile.
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// Rows with `z.start <= z < z.end`; a row without a redshift is out.
-    pub fn redshift(self, z: Range<f64>) -> Self {
-        self.and("g.z >= ? AND g.z < ?", [z.start.into(), z.end.into()])
-    }
-
-    /// Rows of one of the spectral classes (`GALAXY`, `QSO`, `STAR`), as the tiles spell them.
-    pub fn class<S: Into<String>>(self, classes: impl IntoIterator<Item = S>) -> Self {
-        let classes: Vec<Value<'static>> = classes
-            .into_iter()
-            .map(|c| Value::Text(Some(c.into().into())))
-            .collect();
-        // No class at all matches nothing, as an empty list should.
-        let any = vec!["g.spectype = ?"; classes.len()].join(" OR ");
-        self.and(if any.is_empty() { "1 = 0" } else { &any }, classes)
-    }
-
-    /// Rows whose redshift has no warning (ZWARN = 0). A row without a warning column is out.
-    pub fn good_redshift(self) -> Self {
-        self.and("g.zwarn = 0", [])
-    }
-
-    /// Rows with an object on the fibre: the id is not negative and the object type, where there is one, is not empty
-    /// and not SKY.
-    pub fn objects(self) -> Self {
-        self.and("g.targetid >= 0 AND COALESCE(g.objtype, 'TGT') NOT IN ('', 'SKY')", [])
-    }
-
-    /// Rows of the tiles in a folder or its subfolders. The folder is an absolute path without links, as
-    /// [`SyncReport::root`](crate::SyncReport::root) gives it.
-    pub fn under(self, folder: &Path) -> Self {
-        self.and(WITHIN, within(&folder.to_string_lossy()))
-    }
-
-    /// Rows of the tiles that one node holds.
-    pub fn node(self, name: impl Into<String>) -> Self {
-        self.and("f.node = ?", [Value::Text(Some(name.into().into()))])
-    }
-
-    /// Adds a condition; each `?` stands for the next value.
-    fn and(mut self, condition: &str, values: impl IntoIterator<Item = Value<'static>>) -> Self {
-        self.conditions += &format!(" AND ({})", numbered(condition, self.values.len()));
-        self.values.extend(values);
-        self
-    }
-
-    /// What stands behind FROM.
-    fn from(&self) -> String {
-        format!(
-            "galaxies g JOIN file_registry f ON f.tile = g.tile WHERE f.error IS NULL{}",
-            self.conditions
-        )
-    }
-}
-
-/// Numbers the question marks of a condition, after the parameters that are there already.
-pub(crate) fn numbered(condition: &str, before: usize) -> String {
-    let mut parts = condition.split('?');
-    let mut sql = parts.next().unwrap_or_default().to_owned();
-    for (number, part) in parts.enumerate() {
-        let _ = write!(sql, "${}{part}", before + number + 1);
-    }
-    sql
-}
-
-/// Is a tile in a folder, or the folder itself a tile? By characters, because databases sort text by their locale.
-pub(crate) const WITHIN: &str = "uri = ? OR SUBSTR(uri, 1, CAST(? AS INTEGER)) = ?";
-
-/// The values for [`WITHIN`]. A separator ends the folder's name, so that `tiles` is no part of `tiles-2`.
-pub(crate) fn within(folder: &str) -> [Value<'static>; 3] {
-    let separator = std::path::MAIN_SEPARATOR;
-    let prefix = format!("{}{separator}", folder.trim_end_matches(separator));
-    let length = prefix.chars().count() as i64;
-    [
-        Value::Text(Some(folder.to_owned().into())),
-        length.into(),
-        Value::Text(Some(prefix.into())),
-    ]
-}
 
 /// Positions of galaxies, column by column; all columns have the same length. A target that was observed more than once is
 /// there once.
@@ -132,60 +34,282 @@ pub struct Positions {
     pub z: Vec<f64>,
 }
 
+/// A file of the registry and which of its rows are wanted.
+struct Tile {
+    uri: String,
+    facts: PlanTile,
+}
+
 pub(crate) async fn plan(store: &Store, selection: &Selection) -> Result<ReadPlan> {
-    // Consecutive rows have the same difference of row and rank, so the database itself joins them to ranges.
-    let sql = format!(
-        "SELECT uri, tile, MIN(row_in_tile), MAX(row_in_tile) + 1 FROM (
-            SELECT f.uri, g.tile, g.row_in_tile,
-                g.row_in_tile - ROW_NUMBER() OVER (PARTITION BY g.tile ORDER BY g.row_in_tile) AS run
-            FROM {}
-        ) AS picked GROUP BY uri, tile, run",
-        selection.from()
-    );
+    let query = selection.query(store.dialect())?;
+    let mut tx = store.read().await?;
+    let (tiles, rows) = match query.on_files() {
+        Some((condition, values)) => (tiles(store, &mut tx, &condition, &values).await?, None),
+        None => {
+            let rows = rows(store, &mut tx, &query).await?;
+            (tiles_of(store, &mut tx, &rows).await?, Some(rows))
+        }
+    };
+    let mut by_uri: Vec<(i32, Tile)> = tiles.into_iter().collect();
+    by_uri.sort_by(|a, b| a.1.uri.cmp(&b.1.uri));
+    if let Some(pair) = by_uri.windows(2).find(|pair| pair[0].1.uri == pair[1].1.uri) {
+        return Err(Error::SeveralNodes {
+            uri: pair[0].1.uri.clone(),
+        });
+    }
+    let slices = by_uri.iter().flat_map(|(number, tile)| {
+        let ranges = match &rows {
+            Some(rows) => ranges(rows, *number),
+            None => vec![0..tile.facts.rows],
+        };
+        ranges.into_iter().map(|range| TileSlice::new(tile.uri.as_str(), range))
+    });
+    let plan: ReadPlan = slices.collect();
+    Ok(plan.with_tiles(by_uri.into_iter().map(|(_, tile)| (tile.uri, tile.facts))))
+}
+
+/// Tile in the high half, row in the low half: sorted, they are in the order of tile and row.
+fn packed(tile: i32, row: i32) -> u64 {
+    u64::from(tile.cast_unsigned()) << 32 | u64::from(row.cast_unsigned())
+}
+
+/// The ranges of consecutive rows of one tile in a sorted list of rows.
+fn ranges(rows: &[u64], tile: i32) -> Vec<std::ops::Range<u64>> {
+    let start = rows.partition_point(|&row| row < packed(tile, 0));
+    let end = rows.partition_point(|&row| row < packed(tile, 0) + (1 << 32));
+    let of_tile = rows.get(start..end).unwrap_or_default();
+    let low = |row: u64| row & u64::from(u32::MAX);
+    of_tile
+        .chunk_by(|a, b| a + 1 == *b)
+        .map(|run| low(run[0])..low(run[0]) + run.len() as u64)
+        .collect()
+}
+
+/// The selected rows, packed and sorted. The database need not sort: sorting numbers is done faster here.
+async fn rows(store: &Store, tx: &mut Tx, query: &Query) -> Result<Vec<u64>> {
+    let (condition, values) = query.on_rows();
+    let columns = row_columns(query);
+    let sql = AssertSqlSafe(format!("SELECT {columns} FROM galaxies WHERE {condition}")).into_sql_str();
+    let mut rows = Vec::new();
+    let outcome = if query.regions.is_empty() {
+        on!(tx, connection => {
+            let mut found = bind!(sqlx::query_as::<_, (i32, i32)>(sql), &values).fetch(connection);
+            loop {
+                match found.try_next().await {
+                    Ok(Some((tile, row))) => rows.push(packed(tile, row)),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            }
+        })
+    } else {
+        on!(tx, connection => {
+            let query_as = sqlx::query_as::<_, (i32, i32, Option<f64>, Option<f64>)>(sql);
+            let mut found = bind!(query_as, &values).fetch(connection);
+            loop {
+                match found.try_next().await {
+                    Ok(Some((tile, row, ra, dec))) => {
+                        if is_within(&query.regions, ra, dec) {
+                            rows.push(packed(tile, row));
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            }
+        })
+    };
+    outcome.map_err(store.failed("select rows"))?;
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+/// The sorted ids of the selected rows; `None` where every row is selected, whatever its tile.
+pub(crate) async fn ids(store: &Store, selection: &Selection) -> Result<Option<Vec<i64>>> {
+    let query = selection.query(store.dialect())?;
+    let (condition, values) = query.on_rows();
+    if condition == EVERY_ROW && query.regions.is_empty() {
+        return Ok(None);
+    }
+    let sql = format!("SELECT targetid, target_ra, target_dec FROM galaxies WHERE {condition}");
     let sql = AssertSqlSafe(sql).into_sql_str();
     let mut tx = store.read().await?;
-    let slices: Vec<(String, i32, i64, i64)> =
-        on!(&mut tx, connection => bind!(sqlx::query_as(sql), &selection.values).fetch_all(connection).await)
-            .map_err(store.failed("select rows"))?;
-    let mut tile_of = HashMap::new();
-    for (uri, tile, ..) in &slices {
-        if tile_of.insert(uri, tile).is_some_and(|other| other != tile) {
-            return Err(Error::SeveralNodes { uri: uri.clone() });
+    let mut ids = Vec::new();
+    on!(&mut tx, connection => {
+        let query_as = sqlx::query_as::<_, (i64, Option<f64>, Option<f64>)>(sql);
+        let mut found = bind!(query_as, &values).fetch(connection);
+        loop {
+            match found.try_next().await {
+                Ok(Some((id, ra, dec))) => {
+                    if query.regions.is_empty() || is_within(&query.regions, ra, dec) {
+                        ids.push(id);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
         }
+    })
+    .map_err(store.failed("select ids"))?;
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(Some(ids))
+}
+
+fn row_columns(query: &Query) -> &'static str {
+    if query.regions.is_empty() {
+        "tile, row_in_tile"
+    } else {
+        "tile, row_in_tile, target_ra, target_dec"
     }
-    let row = |x| u64::try_from(x).unwrap_or_default();
-    Ok(slices
-        .into_iter()
-        .map(|(uri, _, start, end)| TileSlice::new(uri, row(start)..row(end)))
-        .collect())
+}
+
+fn is_within(regions: &[Region], ra: Option<f64>, dec: Option<f64>) -> bool {
+    ra.zip(dec)
+        .is_some_and(|(ra, dec)| regions.iter().all(|region| region.contains(ra, dec)))
+}
+
+/// The files that some sorted rows are of.
+async fn tiles_of(store: &Store, tx: &mut Tx, rows: &[u64]) -> Result<HashMap<i32, Tile>> {
+    const MANY: usize = 1000;
+    let mut numbers: Vec<i32> = Vec::new();
+    let mut rest = rows;
+    while let Some(&row) = rest.first() {
+        let tile = (row >> 32) as u32;
+        numbers.push(tile.cast_signed());
+        rest = &rest[rest.partition_point(|&row| row >> 32 == u64::from(tile))..];
+    }
+    if numbers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    if numbers.len() <= MANY {
+        let condition = format!("tile IN ({})", list(&numbers));
+        return tiles(store, tx, &condition, &[]).await;
+    }
+    let mut all = tiles(store, tx, "1 = 1", &[]).await?;
+    let wanted: HashSet<i32> = numbers.into_iter().collect();
+    all.retain(|tile, _| wanted.contains(tile));
+    Ok(all)
+}
+
+async fn tiles(store: &Store, tx: &mut Tx, condition: &str, values: &[crate::Value]) -> Result<HashMap<i32, Tile>> {
+    let sql = format!(
+        "SELECT tile, uri, node, size, mtime_ns, row_count FROM file_registry WHERE error IS NULL AND ({condition})"
+    );
+    let sql = AssertSqlSafe(sql).into_sql_str();
+    let rows: Vec<(i32, String, String, i64, i64, i64)> =
+        on!(tx, connection => bind!(sqlx::query_as(sql), values).fetch_all(connection).await)
+            .map_err(store.failed("read the registry"))?;
+    let tile = |(tile, uri, node, size, mtime_ns, rows)| {
+        let facts = PlanTile {
+            node,
+            size: count(size),
+            mtime_ns,
+            rows: count(rows),
+        };
+        (tile, Tile { uri, facts })
+    };
+    Ok(rows.into_iter().map(tile).collect())
+}
+
+/// What a plan asks the database, and how the database goes about it.
+pub(crate) async fn explain(store: &Store, selection: &Selection) -> Result<String> {
+    let query = selection.query(store.dialect())?;
+    let (sql, values) = match query.on_files() {
+        Some((condition, values)) => (
+            format!("SELECT tile, row_count FROM file_registry WHERE error IS NULL AND ({condition})"),
+            values,
+        ),
+        None => {
+            let (condition, values) = query.on_rows();
+            (
+                format!("SELECT {} FROM galaxies WHERE {condition}", row_columns(&query)),
+                values,
+            )
+        }
+    };
+    let mut text = format!("{sql}\n");
+    for (number, value) in (1..).zip(&values) {
+        let shown = format!("{value:?}");
+        let short: String = shown.chars().take(100).collect();
+        let dots = if short.len() < shown.len() { "…" } else { "" };
+        let _ = writeln!(text, "  ${number} = {short}{dots}");
+    }
+    for region in &query.regions {
+        let _ = writeln!(text, "  then, exactly: {region:?}");
+    }
+    let mut tx = store.read().await?;
+    let steps: Vec<String> = match store.dialect() {
+        Dialect::Sqlite => {
+            let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")).into_sql_str();
+            let rows: Vec<(i32, i32, i32, String)> =
+                on!(&mut tx, connection => bind!(sqlx::query_as(sql), &values).fetch_all(connection).await)
+                    .map_err(store.failed("explain a selection"))?;
+            rows.into_iter().map(|row| row.3).collect()
+        }
+        Dialect::Postgres => {
+            let sql = AssertSqlSafe(format!("EXPLAIN {sql}")).into_sql_str();
+            let rows: Vec<(String,)> =
+                on!(&mut tx, connection => bind!(sqlx::query_as(sql), &values).fetch_all(connection).await)
+                    .map_err(store.failed("explain a selection"))?;
+            rows.into_iter().map(|row| row.0).collect()
+        }
+    };
+    for step in steps {
+        let _ = writeln!(text, "  {step}");
+    }
+    Ok(text)
 }
 
 /// Where on the sky the selected rows are.
 pub(crate) async fn sky(store: &Store, tx: &mut Tx, selection: &Selection) -> Result<SkyCoverage> {
-    let sql = format!(
-        "SELECT g.healpix, COUNT(*) FROM {} AND g.healpix >= 0 GROUP BY g.healpix ORDER BY g.healpix",
-        selection.from()
-    );
-    let sql = AssertSqlSafe(sql).into_sql_str();
-    let rows: Vec<(i64, i64)> =
-        on!(tx, connection => bind!(sqlx::query_as(sql), &selection.values).fetch_all(connection).await)
-            .map_err(store.failed("select pixels"))?;
-    let count = |x| u64::try_from(x).unwrap_or_default();
-    let pixels = rows
-        .into_iter()
-        .map(|(pixel, galaxies)| (count(pixel), count(galaxies)))
-        .collect();
+    let query = selection.query(store.dialect())?;
+    let (condition, values) = query.on_rows();
+    let mut pixels = BTreeMap::<u64, u64>::new();
+    let outcome = if query.regions.is_empty() {
+        let sql = format!("SELECT healpix, COUNT(*) FROM galaxies WHERE {condition} AND healpix >= 0 GROUP BY healpix");
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        on!(tx, connection => bind!(sqlx::query_as::<_, (i64, i64)>(sql), &values).fetch_all(connection).await).map(
+            |rows| {
+                pixels.extend(
+                    rows.into_iter()
+                        .map(|(pixel, galaxies)| (count(pixel), count(galaxies))),
+                )
+            },
+        )
+    } else {
+        let sql = format!("SELECT healpix, target_ra, target_dec FROM galaxies WHERE {condition}");
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        on!(tx, connection => {
+            let query_as = sqlx::query_as::<_, (i64, Option<f64>, Option<f64>)>(sql);
+            let mut found = bind!(query_as, &values).fetch(connection);
+            loop {
+                match found.try_next().await {
+                    Ok(Some((pixel, ra, dec))) => {
+                        if is_within(&query.regions, ra, dec) {
+                            *pixels.entry(count(pixel)).or_default() += 1;
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            }
+        })
+    };
+    outcome.map_err(store.failed("select pixels"))?;
     Ok(SkyCoverage {
         order: PIXEL_ORDER,
-        pixels,
+        pixels: pixels.into_iter().collect(),
     })
 }
 
 pub(crate) async fn positions(store: &Store, selection: &Selection) -> Result<Positions> {
+    let query = selection.query(store.dialect())?;
+    let (condition, values) = query.on_rows();
     let sql = format!(
-        "SELECT g.targetid, g.target_ra, g.target_dec, g.z FROM {}
-            AND {IS_POSITION} AND {IS_REDSHIFT} ORDER BY {}, f.node, g.row_in_tile",
-        selection.from(),
+        "SELECT g.targetid, g.target_ra, g.target_dec, g.z FROM (
+            SELECT * FROM galaxies WHERE {condition} AND {IS_POSITION} AND {IS_REDSHIFT}
+        ) AS g JOIN file_registry f ON f.tile = g.tile ORDER BY {}, f.node, g.row_in_tile",
         store.by_bytes("f.uri")
     );
     let sql = AssertSqlSafe(sql).into_sql_str();
@@ -193,16 +317,17 @@ pub(crate) async fn positions(store: &Store, selection: &Selection) -> Result<Po
     let mut positions = Positions::default();
     let mut seen = HashSet::new();
     on!(&mut tx, connection => {
-        let mut rows = bind!(sqlx::query_as::<_, (i64, f64, f64, f64)>(sql), &selection.values).fetch(connection);
+        let mut rows = bind!(sqlx::query_as::<_, (i64, f64, f64, f64)>(sql), &values).fetch(connection);
         loop {
             match rows.try_next().await {
-                Ok(Some((targetid, ra, dec, z))) if seen.insert(targetid) => {
-                    positions.targetid.push(targetid);
-                    positions.ra.push(ra);
-                    positions.dec.push(dec);
-                    positions.z.push(z);
+                Ok(Some((targetid, ra, dec, z))) => {
+                    if is_within(&query.regions, Some(ra), Some(dec)) && seen.insert(targetid) {
+                        positions.targetid.push(targetid);
+                        positions.ra.push(ra);
+                        positions.dec.push(dec);
+                        positions.z.push(z);
+                    }
                 }
-                Ok(Some(_)) => {}
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
@@ -210,4 +335,8 @@ pub(crate) async fn positions(store: &Store, selection: &Selection) -> Result<Po
     })
     .map_err(store.failed("select positions"))?;
     Ok(positions)
+}
+
+fn count(x: i64) -> u64 {
+    u64::try_from(x).unwrap_or_default()
 }

@@ -1,12 +1,11 @@
 //! The two databases behind one door. SQL is written once, in the dialect that both understand.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
+use sqlx::AssertSqlSafe;
+use sqlx::migrate::MigrateError;
 
+use crate::migrations::migrations;
 use crate::{Error, Result};
 
 /// Runs the same code with a connection of either database.
@@ -36,8 +35,8 @@ macro_rules! bind {
             query = match value {
                 $crate::store::Value::Int(x) => query.bind(*x),
                 // SQLite has no NaN, so there is none on PostgreSQL either.
-                $crate::store::Value::Real(x) => query.bind(x.filter(|x| !x.is_nan())),
-                $crate::store::Value::Text(x) => query.bind(x.as_deref().map(str::to_owned)),
+                $crate::store::Value::Real(x) => query.bind(Some(*x).filter(|x| !x.is_nan())),
+                $crate::store::Value::Text(x) => query.bind(x.clone()),
             };
         }
         query
@@ -45,39 +44,46 @@ macro_rules! bind {
 }
 pub(crate) use bind;
 
-/// One value of a row on its way into a table. `None` is NULL, of that type.
+/// A value that a query is given: an integer, a real number or a text.
+///
+/// ```
+/// use radio_index::{Selection, Value};
+///
+/// let selection = Selection::all().matching("deltachi2 > ? AND spectype = ?", [Value::from(40.0), Value::from("GALAXY")]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value<'a> {
-    Int(Option<i64>),
-    Real(Option<f64>),
-    Text(Option<Cow<'a, str>>),
+#[non_exhaustive]
+pub enum Value {
+    /// A 64-bit integer.
+    Int(i64),
+    /// A real number; NaN is NULL, to which nothing compares.
+    Real(f64),
+    /// A text. Whatever stands in it, it is a value and never SQL.
+    Text(String),
 }
 
-impl From<i64> for Value<'_> {
+impl From<i64> for Value {
     fn from(x: i64) -> Self {
-        Self::Int(Some(x))
+        Self::Int(x)
     }
 }
 
-impl From<f64> for Value<'_> {
+impl From<f64> for Value {
     fn from(x: f64) -> Self {
-        Self::Real(Some(x))
+        Self::Real(x)
     }
 }
 
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(x: &'a str) -> Self {
-        Self::Text(Some(Cow::Borrowed(x)))
+impl From<&str> for Value {
+    fn from(x: &str) -> Self {
+        Self::Text(x.to_owned())
     }
 }
 
-/// A table that rows are poured into.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    pub(crate) columns: &'static [&'static str],
-    /// Columns that identify a row which is to be replaced; empty where a second row is an error.
-    pub(crate) replace_by: &'static [&'static str],
+impl From<String> for Value {
+    fn from(x: String) -> Self {
+        Self::Text(x)
+    }
 }
 
 /// An open database.
@@ -105,15 +111,11 @@ pub(crate) enum Tx {
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
-impl Tx {
-    fn numbers_parameters(&self) -> bool {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => false,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(_) => true,
-        }
-    }
+/// Which of the two databases, where they need other words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
 }
 
 /// Key of the PostgreSQL advisory lock that writers hold ("radio" in ASCII).
@@ -136,19 +138,18 @@ impl Store {
             Some("postgres" | "postgresql") => Pool::Postgres(open_postgres(url).await.map_err(|e| failed(e.into()))?),
             _ => return Err(Error::NoDriver { url: shown }),
         };
-        let migrations = migrations();
         match &pool {
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => {
                 // sqlx takes no lock here, and two programs may open a new file at once.
                 let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(e.into()))?;
-                match migrations.run(&mut *tx).await {
+                match migrations("sqlite").run(&mut *tx).await {
                     Ok(()) => tx.commit().await.map_err(Into::into),
                     Err(error) => Err(error),
                 }
             }
             #[cfg(feature = "postgres")]
-            Pool::Postgres(pool) => migrations.run(pool).await,
+            Pool::Postgres(pool) => migrations("postgres").run(pool).await,
         }
         .map_err(|error| match error {
             MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
@@ -208,43 +209,78 @@ impl Store {
         .map_err(self.failed("commit"))
     }
 
-    /// Runs a statement that returns nothing.
-    pub(crate) async fn execute(&self, tx: &mut Tx, sql: &'static str, values: &[Value<'_>]) -> Result<()> {
-        on!(tx, connection => bind!(sqlx::query(sql), values).execute(connection).await.map(drop))
+    /// Runs a statement with values.
+    pub(crate) async fn execute(&self, tx: &mut Tx, sql: impl Into<String>, values: &[Value]) -> Result<u64> {
+        let sql = sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql.into()));
+        on!(tx, connection => bind!(sqlx::query(sql), values).execute(connection).await.map(|done| done.rows_affected()))
             .map_err(self.failed("write"))
-    }
-
-    /// Pours rows, value after value, into a table: COPY on PostgreSQL, many rows a statement elsewhere.
-    pub(crate) async fn insert(&self, tx: &mut Tx, table: Table, values: &[Value<'_>]) -> Result<()> {
-        #[cfg(feature = "postgres")]
-        #[allow(irrefutable_let_patterns, reason = "refutable where sqlite is on too")]
-        if let Tx::Postgres(transaction) = tx
-            && table.replace_by.is_empty()
-        {
-            return copy_in(transaction, table, values)
-                .await
-                .map_err(self.failed("copy rows"));
-        }
-        // SQLite takes 32,766 values in a statement.
-        let width = table.columns.len();
-        for rows in values.chunks(32_000 / width * width) {
-            let sql = insert_sql(table, rows.len() / width, tx.numbers_parameters());
-            on!(tx, connection => {
-                bind!(sqlx::query(AssertSqlSafe(sql).into_sql_str()).persistent(false), rows).execute(connection).await.map(drop)
-            })
-            .map_err(self.failed("insert rows"))?;
-        }
-        Ok(())
     }
 
     /// Makes an error of what the database said.
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> Error {
-        let url = self.url.clone();
-        move |source| Error::Store {
+        move |source| self.error(action, source.into())
+    }
+
+    pub(crate) fn error(&self, action: &'static str, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        Error::Store {
             action,
-            url: url.clone(),
-            source: source.into(),
+            url: self.url.clone(),
+            source,
         }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Makes what was written anew as quick to read as if it had been there for long.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        #[allow(irrefutable_let_patterns, reason = "refutable where sqlite is on too")]
+        if let Pool::Postgres(pool) = &self.pool {
+            // Indexes answer alone only for rows that are known to be visible to all.
+            sqlx::query("VACUUM galaxies")
+                .execute(pool)
+                .await
+                .map_err(self.failed("settle the rows"))?;
+        }
+        Ok(())
+    }
+
+    /// Lets readers of an SQLite file and its writer work at the same time from now on.
+    ///
+    /// A new file begins with a rollback journal, which its first large sync needs: it writes a new page once, where a
+    /// write-ahead log writes it twice. Where another program is using the file, it stays with that until the next sync.
+    pub(crate) async fn let_readers_in(&self) -> Result<()> {
+        #[cfg(feature = "sqlite")]
+        #[allow(irrefutable_let_patterns, reason = "refutable where postgres is on too")]
+        if let Pool::Sqlite(pool) = &self.pool {
+            let failed = self.failed("set the journal mode");
+            let mut connection = pool.acquire().await.map_err(&failed)?;
+            let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode")
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(&failed)?;
+            if mode == "delete" {
+                let patience = PATIENCE.as_millis();
+                let sql =
+                    format!("PRAGMA busy_timeout = 100; PRAGMA journal_mode = WAL; PRAGMA busy_timeout = {patience}");
+                let outcome = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await;
+                if outcome.is_err() {
+                    let sql = format!("PRAGMA busy_timeout = {patience}");
+                    sqlx::raw_sql(AssertSqlSafe(sql))
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(&failed)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The address, without its password.
@@ -272,18 +308,6 @@ impl Store {
     }
 }
 
-/// Every migration there ever was, oldest first. A released one is never edited.
-fn migrations() -> Migrator {
-    let initial = include_str!("../migrations/0001_initial.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "initial".into(),
-        MigrationType::Simple,
-        initial,
-        false,
-    )])
-}
-
 /// How long an operation on SQLite waits for another: a sync of a survey may hold the lock for minutes.
 #[cfg(feature = "sqlite")]
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -306,7 +330,7 @@ async fn open_postgres(url: &str) -> sqlx::Result<sqlx::PgPool> {
 
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
-    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
     let options: SqliteConnectOptions = url.parse()?;
     // A database in memory lives and dies with its one connection.
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
@@ -320,88 +344,12 @@ async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
     };
     let options = options
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        .synchronous(SqliteSynchronous::Full)
+        // Memory that sorting an index and caching pages may take, KiB, and threads that sort.
+        .pragma("cache_size", "-16384")
+        .pragma("threads", "4")
         .busy_timeout(PATIENCE);
     pool.connect_with(options).await
-}
-
-/// SQLite looks for every numbered parameter among all others, so thousands of them need to be nameless there.
-fn insert_sql(table: Table, rows: usize, numbered: bool) -> String {
-    let Table {
-        name,
-        columns,
-        replace_by,
-    } = table;
-    let mut sql = format!("INSERT INTO {name} ({}) VALUES ", columns.join(", "));
-    let mut parameter = 0;
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns.len() {
-            parameter += 1;
-            let comma = if column == 0 { "" } else { ", " };
-            let _ = if numbered {
-                write!(sql, "{comma}${parameter}")
-            } else {
-                write!(sql, "{comma}?")
-            };
-        }
-        sql.push(')');
-    }
-    if !replace_by.is_empty() {
-        let _ = write!(sql, " ON CONFLICT ({}) DO UPDATE SET ", replace_by.join(", "));
-        let rest = columns.iter().filter(|column| !replace_by.contains(column));
-        let updates: Vec<String> = rest.map(|column| format!("{column} = excluded.{column}")).collect();
-        sql.push_str(&updates.join(", "));
-    }
-    sql
-}
-
-#[cfg(feature = "postgres")]
-async fn copy_in(connection: &mut sqlx::PgConnection, table: Table, values: &[Value<'_>]) -> sqlx::Result<()> {
-    let statement = format!("COPY {} ({}) FROM STDIN", table.name, table.columns.join(", "));
-    let mut copy = connection.copy_in_raw(&statement).await?;
-    let mut text = String::new();
-    for row in values.chunks(table.columns.len()) {
-        for (column, value) in row.iter().enumerate() {
-            if column > 0 {
-                text.push('\t');
-            }
-            copy_text(&mut text, value);
-        }
-        text.push('\n');
-        if text.len() > 1 << 20 {
-            copy.send(text.as_bytes()).await?;
-            text.clear();
-        }
-    }
-    copy.send(text.as_bytes()).await?;
-    copy.finish().await?;
-    Ok(())
-}
-
-/// The text form of COPY: `\N` is NULL, and a backslash, tab or line end is escaped.
-#[cfg(feature = "postgres")]
-fn copy_text(text: &mut String, value: &Value<'_>) {
-    let _ = match value {
-        Value::Int(Some(x)) => write!(text, "{x}"),
-        Value::Real(Some(x)) if !x.is_nan() => write!(text, "{x:?}"),
-        Value::Text(Some(x)) => {
-            for c in x.chars() {
-                match c {
-                    '\\' => text.push_str("\\\\"),
-                    '\t' => text.push_str("\\t"),
-                    '\n' => text.push_str("\\n"),
-                    '\r' => text.push_str("\\r"),
-                    // PostgreSQL's text cannot hold a zero byte.
-                    '\0' => text.push('\u{fffd}'),
-                    _ => text.push(c),
-                }
-            }
-            Ok(())
-        }
-        Value::Int(None) | Value::Real(_) | Value::Text(None) => write!(text, "\\N"),
-    };
 }
 
 /// `postgres://user:secret@host/db?password=secret` is shown as `postgres://user@host/db`.
@@ -449,29 +397,5 @@ mod tests {
             "postgres://db/ard"
         );
         assert_eq!(without_password("sqlite:a.db?mode=rwc"), "sqlite:a.db?mode=rwc");
-    }
-
-    #[test]
-    fn inserts_are_numbered_and_replace() {
-        let table = Table {
-            name: "t",
-            columns: &["a", "b"],
-            replace_by: &["a"],
-        };
-        assert_eq!(
-            insert_sql(table, 2, true),
-            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT (a) DO UPDATE SET b = excluded.b"
-        );
-        assert_eq!(
-            insert_sql(
-                Table {
-                    replace_by: &[],
-                    ..table
-                },
-                1,
-                false
-            ),
-            "INSERT INTO t (a, b) VALUES (?, ?)"
-        );
     }
 }

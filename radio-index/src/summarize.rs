@@ -1,11 +1,11 @@
 //! Counting what a data set is, from the tables alone.
 
-use crate::Result;
-use crate::select::{self, IS_POSITION, IS_REDSHIFT, Selection};
+use crate::select::{self, IS_POSITION, IS_REDSHIFT};
 use crate::store::{Store, Tx, on};
 use crate::summary::{
     Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, Summary, TileSummary,
 };
+use crate::{Result, Selection};
 
 /// Bins that the redshift histogram has at least; a nice width makes them up to two and a half times as many.
 const BINS: f64 = 20.0;
@@ -69,10 +69,15 @@ impl Reader<'_> {
 
     async fn columns(&mut self) -> Result<Vec<ColumnSummary>> {
         type Row = (String, String, String, i64, i64, Option<i64>, i64);
-        let sql = "SELECT column_path, MIN(data_type), MAX(data_type), COUNT(*), CAST(SUM(value_count) AS BIGINT),
-                CAST(CASE WHEN COUNT(null_count) = COUNT(*) THEN SUM(null_count) END AS BIGINT),
-                CAST(SUM(bytes) AS BIGINT)
-            FROM tile_columns GROUP BY column_path";
+        // First the chunks of each file and column, so that files are counted, not chunks.
+        let sql = "SELECT s.column_path, MIN(s.data_type), MAX(s.data_type), COUNT(*), CAST(SUM(c.value_count) AS BIGINT),
+                CAST(CASE WHEN MIN(c.all_counted) = 1 THEN SUM(c.null_count) END AS BIGINT), CAST(SUM(c.bytes) AS BIGINT)
+            FROM (SELECT tile, column_number, SUM(value_count) AS value_count, SUM(null_count) AS null_count,
+                    CASE WHEN COUNT(null_count) = COUNT(*) THEN 1 ELSE 0 END AS all_counted, SUM(bytes) AS bytes
+                FROM column_chunks GROUP BY tile, column_number) AS c
+            JOIN file_registry f ON f.tile = c.tile
+            JOIN schema_columns s ON s.schema_hash = f.schema_hash AND s.column_number = c.column_number
+            GROUP BY s.column_path";
         let mut rows: Vec<Row> = rows!(self, sql.to_owned())?;
         // Databases sort text by their locale.
         rows.sort_by(|a, b| a.0.cmp(&b.0));

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::File;
-use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,16 +9,23 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tokio::sync::mpsc;
 
-use crate::discover::tiles;
-use crate::fnv::Fnv;
-use crate::footer::Footer;
-use crate::keys::Keys;
-use crate::registry::{Facts, Job, Looked, enter, forget, next_number, registered, write_run};
-use crate::store::Store;
-use crate::{Error, KeyColumns, Result};
+use twox_hash::XxHash64;
 
-/// Decoded tiles that wait for the database, at most.
-const IN_FLIGHT: usize = 16;
+use crate::discover::tiles;
+use crate::footer::FooterReader;
+use crate::keys::Keys;
+use crate::read_at::{ReadAt, State};
+use crate::registry::{Entry, Facts, Job, Looked, forget, hex, next_number, registered, write_run};
+use crate::store::{Store, Tx};
+use crate::{Error, KeyColumns, Result, catalogue};
+
+/// Files that are read together, at most, and their bytes.
+const FILES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: u64 = 64 << 20;
+/// So often may that wait for the database.
+const IN_FLIGHT: usize = 1;
+/// Rows are numbered in 31 bits.
+const MOST_ROWS: u64 = i32::MAX as u64;
 
 /// What to sync, and how.
 #[derive(Clone)]
@@ -96,7 +102,7 @@ impl fmt::Debug for SyncOptions {
 }
 
 /// What a sync found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SyncReport {
     /// The folder, as an absolute path without links: what [`Selection::under`](crate::Selection::under) wants.
@@ -158,21 +164,40 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
             }
         }
     }
-    for (uri, k) in known {
-        forget(store, &mut tx, k.tile).await?;
-        report.removed.push(uri);
-    }
+    let gone: Vec<i32> = known.values().map(|k| k.tile).collect();
+    forget(store, &mut tx, &gone).await?;
+    report.removed = known.into_keys().collect();
     report.removed.sort();
 
+    let has_changed = !jobs.is_empty() || !gone.is_empty();
+    if !jobs.is_empty() {
+        add(store, &mut tx, options, &key_columns, jobs, &mut report).await?;
+    }
+    write_run(store, &mut tx, &options.node, &root_text, next_tile, &report).await?;
+    store.commit(tx).await?;
+    if has_changed {
+        store.let_readers_in().await?;
+    }
+    Ok(report)
+}
+
+/// Reads files and enters what they say.
+async fn add(
+    store: &Store,
+    tx: &mut Tx,
+    options: &SyncOptions,
+    key_columns: &str,
+    jobs: Vec<Job>,
+    report: &mut SyncReport,
+) -> Result<()> {
     let (total, mut done) = (jobs.len() as u64, 0);
+    let tiles: Vec<i32> = jobs.iter().map(|job| job.tile).collect();
+    let mut entry = Entry::begin(store, tx, &options.node, key_columns).await?;
     let mut looked = look_at(jobs, options.columns.clone());
-    while let Some(tile) = looked.recv().await {
-        if !tile.job.is_new {
-            forget(store, &mut tx, tile.job.tile).await?;
-        }
-        enter(store, &mut tx, &options.node, &key_columns, &tile).await?;
-        report.take(tile);
-        done += 1;
+    while let Some(files) = looked.recv().await {
+        entry.add(tx, &files).await?;
+        done += files.len() as u64;
+        files.into_iter().for_each(|file| report.take(file));
         if let Some(progress) = &options.progress {
             progress(done, total);
         }
@@ -182,9 +207,8 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
             source: format!("{done} of {total} tiles were read").into(),
         });
     }
-    write_run(store, &mut tx, &options.node, &root_text, next_tile, &report).await?;
-    store.commit(tx).await?;
-    Ok(report)
+    catalogue::join_tiles(store, tx, &tiles).await?;
+    entry.end(tx).await
 }
 
 impl SyncReport {
@@ -193,7 +217,7 @@ impl SyncReport {
         match tile.outcome {
             Err(reason) => self.failed.push((uri, reason)),
             Ok(facts) => {
-                self.rows += u64::try_from(facts.rows).unwrap_or_default();
+                self.rows += facts.footer.rows();
                 if tile.job.is_new {
                     &mut self.added
                 } else {
@@ -205,20 +229,28 @@ impl SyncReport {
     }
 }
 
-/// Reads the files on all cores, in order. What waits for the database is bounded, and the waiting is done by no worker of
-/// rayon's, which others may need.
-fn look_at(jobs: Vec<Job>, columns: KeyColumns) -> mpsc::Receiver<Looked> {
+/// Reads the files on all cores, in order, some at a time. What waits for the database is bounded, and the waiting is done
+/// by no worker of rayon's, which others may need.
+pub(crate) fn look_at(jobs: Vec<Job>, columns: KeyColumns) -> mpsc::Receiver<Vec<Looked>> {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     tokio::task::spawn_blocking(move || {
-        let mut jobs = jobs.into_iter();
-        loop {
-            let chunk: Vec<Job> = jobs.by_ref().take(IN_FLIGHT).collect();
-            if chunk.is_empty() {
-                return;
+        let mut jobs = jobs.into_iter().peekable();
+        while jobs.peek().is_some() {
+            let mut bytes = 0;
+            let mut some = Vec::new();
+            while let Some(job) = jobs.next_if(|job| some.is_empty() || bytes + job.found.state.size <= BYTES_AT_ONCE) {
+                bytes += job.found.state.size;
+                some.push(job);
+                if some.len() == FILES_AT_ONCE {
+                    break;
+                }
             }
-            let looked: Vec<Looked> = chunk.into_par_iter().map(|job| look(job, &columns)).collect();
+            let looked = some
+                .into_par_iter()
+                .map_init(FooterReader::default, |footers, job| look(footers, job, &columns))
+                .collect();
             // The receiver is gone when the sync was given up.
-            if looked.into_iter().any(|tile| sender.blocking_send(tile).is_err()) {
+            if sender.blocking_send(looked).is_err() {
                 return;
             }
         }
@@ -226,9 +258,9 @@ fn look_at(jobs: Vec<Job>, columns: KeyColumns) -> mpsc::Receiver<Looked> {
     receiver
 }
 
-fn look(job: Job, columns: &KeyColumns) -> Looked {
+fn look(footers: &mut FooterReader, job: Job, columns: &KeyColumns) -> Looked {
     // The decoder is made for whole files: where a damaged one makes it panic, only that file has failed.
-    let outcome = catch_unwind(AssertUnwindSafe(|| facts(&job, columns)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| facts(footers, &job, columns)));
     Looked {
         job,
         outcome: outcome.unwrap_or_else(|_| Err(DECODER_PANICKED.into())),
@@ -237,30 +269,40 @@ fn look(job: Job, columns: &KeyColumns) -> Looked {
 
 const DECODER_PANICKED: &str = "the decoder gave up: damaged";
 
-fn facts(job: &Job, columns: &KeyColumns) -> std::result::Result<Facts, String> {
-    let mut file = File::open(Path::new(&job.found.uri)).map_err(|e| e.to_string())?;
-    let footer = Footer::read(&mut file, job.found.size)?;
-    let keys = Keys::read(file, &footer, columns, job.tile)?;
+pub(crate) fn facts(footers: &mut FooterReader, job: &Job, columns: &KeyColumns) -> Result<Facts, String> {
+    let path = Path::new(&job.found.uri);
+    let file = File::open(path).map_err(|e| e.to_string())?;
+    let state = file.state().map_err(|e| e.to_string())?;
+    let footer = footers.read_from(&file, state)?;
+    if footer.rows() > MOST_ROWS {
+        return Err(format!(
+            "{} rows are too many for one tile, which has at most {MOST_ROWS}: split it",
+            footer.rows()
+        ));
+    }
+    let keys = Keys::read(&file, &footer, columns, job.tile)?;
+    // By its path, since another file may have been put in its place.
+    let now = path
+        .metadata()
+        .map(|metadata| State::of(&metadata))
+        .map_err(|e| e.to_string())?;
+    if now != state {
+        return Err("it changed while it was read: sync again when it is finished".into());
+    }
     Ok(Facts {
-        footer_bytes: footer.bytes,
-        footer_hash: footer.hash,
-        schema_hash: footer.schema_hash(),
-        created_by: footer.created_by().to_owned(),
-        rows: footer.rows(),
-        groups: footer.row_groups(),
-        columns: footer.columns(),
+        bounds: footer.chunks().iter().map(|chunk| footer.bounds(chunk)).collect(),
+        keys_hash: keys.hash(),
+        footer,
         keys,
     })
 }
 
 /// Two sets of names that look for the same columns have the same hash.
-fn hash_of(columns: &KeyColumns) -> String {
-    let mut hash = Fnv::default();
-    hash.write(format!("{columns:?}").as_bytes());
-    format!("{:016x}", hash.finish())
+pub(crate) fn hash_of(columns: &KeyColumns) -> String {
+    hex(XxHash64::oneshot(0, format!("{columns:?}").as_bytes()))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| Error::Interrupted { source: e.into() })

@@ -1,0 +1,295 @@
+//! A catalogue that is not in the tiles, joined to them by id.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::discover::tiles;
+use crate::pour::Table;
+use crate::registry::{GALAXIES, Job, analyze, any_row, build_indexes, empty_galaxies, key_cells, list};
+use crate::store::{Dialect, Store, Tx, on};
+use crate::sync::{blocking, look_at};
+use crate::{Error, KeyColumns, Result};
+
+/// A catalogue to join, and how to read it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CatalogueOptions {
+    /// A Parquet file, or a folder of them (a HATS catalogue, for instance).
+    pub path: PathBuf,
+    /// Where the key columns are. Default: DESI's names and their usual aliases.
+    pub columns: KeyColumns,
+    /// Called with the number of files that were read and that are to be read. Default: nothing.
+    pub progress: Option<Progress>,
+}
+
+/// Files done, files in all.
+type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+impl CatalogueOptions {
+    /// Joins the catalogue at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            columns: KeyColumns::default(),
+            progress: None,
+        }
+    }
+
+    /// Says where the key columns are.
+    #[must_use]
+    pub fn with_columns(mut self, columns: KeyColumns) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// Reports progress: files done, files in all.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+}
+
+impl fmt::Debug for CatalogueOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, columns, .. } = self;
+        f.debug_struct("CatalogueOptions")
+            .field("path", path)
+            .field("columns", columns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What joining a catalogue found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct CatalogueReport {
+    /// Files.
+    pub files: u64,
+    /// Rows of the files.
+    pub rows: u64,
+    /// Rows that say of a target what another one says better: see [`Index::join_catalogue`](crate::Index::join_catalogue).
+    pub repeated: u64,
+    /// Rows with a negative id or an empty object type.
+    pub dead: u64,
+    /// Targets that no tile has.
+    pub without_spectrum: u64,
+    /// Rows of tiles that have an entry in the catalogue.
+    pub joined: u64,
+    /// Rows of tiles that have none, and keep what the tiles say.
+    pub not_joined: u64,
+    /// Rows without a value, of each key column that lacks some.
+    pub nulls: Vec<(&'static str, u64)>,
+    /// Rows with a fill value (999999 or 1e20, of either sign), of each key column that has some. They are kept.
+    pub fills: Vec<(&'static str, u64)>,
+}
+
+/// The table that keeps what the catalogue says.
+const CATALOGUE: Table<15> = {
+    let [_, _, columns @ ..] = GALAXIES.columns;
+    Table {
+        name: "catalogue",
+        columns,
+        replace_by: &[],
+        is_fresh: false,
+    }
+};
+
+/// Key columns that are real numbers.
+const REALS: [&str; 5] = ["target_ra", "target_dec", "z", "zerr", "deltachi2"];
+
+pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<CatalogueReport> {
+    let path = options.path.canonicalize().map_err(|source| Error::Io {
+        path: options.path.clone(),
+        source,
+    })?;
+    let mut tx = store.write().await?;
+    let found = blocking(move || tiles(&path, &[])).await??;
+    let total = found.len() as u64;
+    let empty = match store.dialect() {
+        Dialect::Sqlite => "DELETE FROM catalogue",
+        Dialect::Postgres => "TRUNCATE catalogue",
+    };
+    store.execute(&mut tx, empty, &[]).await?;
+    store
+        .execute(&mut tx, "DROP INDEX IF EXISTS catalogue_by_targetid", &[])
+        .await?;
+
+    let mut report = CatalogueReport::default();
+    let jobs = (0..)
+        .zip(found)
+        .map(|(tile, found)| Job {
+            tile,
+            found,
+            is_new: true,
+        })
+        .collect();
+    let mut looked = look_at(jobs, options.columns.clone());
+    while let Some(files) = looked.recv().await {
+        for file in &files {
+            let facts = file.outcome.as_ref().map_err(|reason| Error::Catalogue {
+                path: file.job.found.uri.clone().into(),
+                reason: reason.clone(),
+            })?;
+            let table = Table {
+                is_fresh: true,
+                ..CATALOGUE
+            };
+            let rows = (0..facts.keys.len()).map(|row| key_cells(&facts.keys, row));
+            report.rows += store.pour(&mut tx, table, rows).await?;
+        }
+        report.files += files.len() as u64;
+        if let Some(progress) = &options.progress {
+            progress(report.files, total);
+        }
+    }
+    if report.files < total {
+        return Err(Error::Interrupted {
+            source: format!("{} of {total} files were read", report.files).into(),
+        });
+    }
+    store
+        .execute(
+            &mut tx,
+            "CREATE INDEX catalogue_by_targetid ON catalogue (targetid)",
+            &[],
+        )
+        .await?;
+    analyze(store, &mut tx).await?;
+    count(store, &mut tx, &mut report).await?;
+    report.repeated = keep_best(store, &mut tx).await?;
+    join_all(store, &mut tx).await?;
+    count_joined(store, &mut tx, &mut report).await?;
+    analyze(store, &mut tx).await?;
+    store.commit(tx).await?;
+    store.let_readers_in().await?;
+    store.settle().await?;
+    Ok(report)
+}
+
+/// Counts what is missing from the catalogue.
+async fn count(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> Result<()> {
+    let columns = &CATALOGUE.columns[1..];
+    let mut counts: Vec<String> = columns.iter().map(|column| format!("COUNT({column})")).collect();
+    counts.extend(REALS.iter().map(|column| {
+        // Single precision stores 1e20 as 100000002004087734272.
+        format!("COUNT(CASE WHEN ABS({column}) = 999999 OR ABS({column}) BETWEEN 9.99999e19 AND 1.00001e20 THEN 1 END)")
+    }));
+    counts.push("COUNT(CASE WHEN targetid < 0 OR objtype = '' THEN 1 END)".into());
+    let sql = format!("SELECT {} FROM catalogue", counts.join(", "));
+    let counts = integers(store, tx, sql).await?;
+    let rows = report.rows;
+    report.nulls = columns
+        .iter()
+        .zip(&counts)
+        .map(|(column, count)| (*column, rows.saturating_sub(*count)))
+        .filter(|(_, nulls)| *nulls > 0)
+        .collect();
+    let fills = REALS.iter().zip(counts.get(columns.len()..).unwrap_or_default());
+    report.fills = fills
+        .map(|(column, count)| (*column, *count))
+        .filter(|(_, fills)| *fills > 0)
+        .collect();
+    report.dead = counts.last().copied().unwrap_or_default();
+    Ok(())
+}
+
+/// Removes all but one of the rows of a target, and returns how many: a primary row is better than another, a redshift
+/// without a warning better than one with it, a larger gap in χ² better than a smaller one.
+async fn keep_best(store: &Store, tx: &mut Tx) -> Result<u64> {
+    let repeated = integers(
+        store,
+        tx,
+        "SELECT COUNT(*) - COUNT(DISTINCT targetid) FROM catalogue".into(),
+    )
+    .await?;
+    if repeated.first().is_none_or(|repeated| *repeated == 0) {
+        return Ok(0);
+    }
+    let row = match store.dialect() {
+        Dialect::Sqlite => "rowid",
+        Dialect::Postgres => "ctid",
+    };
+    let sql = format!(
+        "DELETE FROM catalogue WHERE {row} IN (SELECT place FROM (
+            SELECT {row} AS place, ROW_NUMBER() OVER (PARTITION BY targetid ORDER BY
+                COALESCE(is_primary, 0) DESC, CASE WHEN zwarn = 0 THEN 0 ELSE 1 END, COALESCE(deltachi2, -1) DESC, z, {row}) AS rank
+            FROM catalogue) AS ranked WHERE rank > 1)"
+    );
+    store.execute(tx, sql, &[]).await
+}
+
+/// `COALESCE(c.z, g.z)`: what the catalogue says, or where it says nothing, what the tile says.
+fn said(column: &str, table: &str) -> String {
+    format!("COALESCE(c.{column}, {table}.{column})")
+}
+
+/// Joins every tile: writing all rows anew is faster than changing most of them.
+async fn join_all(store: &Store, tx: &mut Tx) -> Result<()> {
+    if !any_row(store, tx, "galaxies").await? {
+        return Ok(());
+    }
+    let columns = GALAXIES.columns.join(", ");
+    let joined: Vec<String> = CATALOGUE.columns[1..]
+        .iter()
+        .map(|c| format!("{} AS {c}", said(c, "g")))
+        .collect();
+    let sql = format!(
+        "CREATE TEMPORARY TABLE joined AS SELECT g.tile, g.row_in_tile, g.targetid, {}
+        FROM galaxies g LEFT JOIN catalogue c ON c.targetid = g.targetid",
+        joined.join(", ")
+    );
+    store.execute(tx, sql, &[]).await?;
+    empty_galaxies(store, tx).await?;
+    let sql = format!("INSERT INTO galaxies ({columns}) SELECT {columns} FROM joined ORDER BY tile, row_in_tile");
+    store.execute(tx, sql, &[]).await?;
+    store.execute(tx, "DROP TABLE joined", &[]).await?;
+    build_indexes(store, tx).await
+}
+
+/// Joins tiles that were read anew to the catalogue, if there is one.
+pub(crate) async fn join_tiles(store: &Store, tx: &mut Tx, tiles: &[i32]) -> Result<()> {
+    if !any_row(store, tx, "catalogue").await? {
+        return Ok(());
+    }
+    let columns: Vec<String> = CATALOGUE.columns[1..]
+        .iter()
+        .map(|column| format!("{column} = {}", said(column, "galaxies")))
+        .collect();
+    for tiles in tiles.chunks(500) {
+        let sql = format!(
+            "UPDATE galaxies SET {} FROM catalogue AS c WHERE c.targetid = galaxies.targetid AND tile IN ({})",
+            columns.join(", "),
+            list(tiles)
+        );
+        store.execute(tx, sql, &[]).await?;
+    }
+    Ok(())
+}
+
+async fn count_joined(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> Result<()> {
+    let sql = "SELECT
+        (SELECT COUNT(*) FROM catalogue c WHERE NOT EXISTS (SELECT 1 FROM galaxies g WHERE g.targetid = c.targetid)),
+        (SELECT COUNT(*) FROM galaxies g WHERE EXISTS (SELECT 1 FROM catalogue c WHERE c.targetid = g.targetid)),
+        (SELECT COUNT(*) FROM galaxies)";
+    let counts = integers(store, tx, sql.into()).await?;
+    if let [without_spectrum, joined, all] = *counts {
+        report.without_spectrum = without_spectrum;
+        report.joined = joined;
+        report.not_joined = all - joined;
+    }
+    Ok(())
+}
+
+/// The one row of counts that a query returns.
+async fn integers(store: &Store, tx: &mut Tx, sql: String) -> Result<Vec<u64>> {
+    use sqlx::Row as _;
+
+    let sql = sqlx::AssertSqlSafe(sql);
+    on!(tx, connection => {
+        sqlx::query(sql).fetch_one(connection).await.and_then(|row| (0..row.len()).map(|i| row.try_get::<i64, _>(i)).collect())
+    })
+    .map(|counts: Vec<i64>| counts.into_iter().map(|count| u64::try_from(count).unwrap_or_default()).collect())
+    .map_err(store.failed("count rows"))
+}

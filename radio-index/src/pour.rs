@@ -1,0 +1,238 @@
+//! Pouring many rows into a table: binary COPY on PostgreSQL, one prepared statement on SQLite.
+
+use crate::Result;
+use crate::store::{Store, Tx};
+
+/// A table that rows of `N` cells are poured into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table<const N: usize> {
+    pub(crate) name: &'static str,
+    pub(crate) columns: [&'static str; N],
+    /// Columns that identify a row which is to be replaced; empty where a second row is an error.
+    pub(crate) replace_by: &'static [&'static str],
+    /// Was the table emptied in this transaction? PostgreSQL then stores its rows as settled ones.
+    pub(crate) is_fresh: bool,
+}
+
+/// One value of a row on its way into a table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cell<'a> {
+    Null,
+    /// For a column of 64 bits (BIGINT).
+    Int(i64),
+    /// For a column of 32 bits (INTEGER).
+    Small(i32),
+    /// NaN becomes NULL: SQLite has no NaN, and PostgreSQL sorts it above all.
+    Real(f64),
+    Text(&'a str),
+}
+
+impl Cell<'_> {
+    pub(crate) fn int(x: Option<i64>) -> Self {
+        x.map_or(Self::Null, Self::Int)
+    }
+
+    pub(crate) fn real(x: Option<f64>) -> Self {
+        x.map_or(Self::Null, Self::Real)
+    }
+}
+
+impl<'a> Cell<'a> {
+    pub(crate) fn text(x: Option<&'a str>) -> Self {
+        x.map_or(Self::Null, Self::Text)
+    }
+}
+
+impl Store {
+    /// Pours rows into a table and returns how many there were.
+    pub(crate) async fn pour<'a, const N: usize, R>(&self, tx: &mut Tx, table: Table<N>, rows: R) -> Result<u64>
+    where
+        R: IntoIterator<Item = [Cell<'a>; N]>,
+        R::IntoIter: Send,
+    {
+        let rows = rows.into_iter();
+        match tx {
+            #[cfg(feature = "sqlite")]
+            Tx::Sqlite(transaction) => sqlite::insert(transaction, &table, rows)
+                .await
+                .map_err(|e| self.error("insert rows", e)),
+            #[cfg(feature = "postgres")]
+            Tx::Postgres(transaction) => postgres::copy(transaction, &table, rows)
+                .await
+                .map_err(|e| self.error("copy rows", e.into())),
+        }
+    }
+}
+
+/// `ON CONFLICT … DO UPDATE` for the columns that identify a row; nothing where there are none.
+fn on_conflict<const N: usize>(table: &Table<N>) -> String {
+    if table.replace_by.is_empty() {
+        return String::new();
+    }
+    let rest = table.columns.iter().filter(|column| !table.replace_by.contains(column));
+    let updates: Vec<String> = rest.map(|column| format!("{column} = excluded.{column}")).collect();
+    format!(
+        " ON CONFLICT ({}) DO UPDATE SET {}",
+        table.replace_by.join(", "),
+        updates.join(", ")
+    )
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use sqlx::SqliteConnection;
+
+    use super::{Cell, Table, on_conflict};
+
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    /// Runs one prepared statement for each row.
+    ///
+    /// sqlx sends every statement to another thread with a copy of its values, which takes twice as long as the insert
+    /// itself. rusqlite's statements run here, on the connection and in the transaction that sqlx began.
+    #[expect(
+        unsafe_code,
+        reason = "the one way to use a connection of sqlx with rusqlite's statements"
+    )]
+    pub(super) async fn insert<'a, const N: usize>(
+        connection: &mut SqliteConnection,
+        table: &Table<N>,
+        rows: impl Iterator<Item = [Cell<'a>; N]> + Send,
+    ) -> Result<u64, Error> {
+        let mut locked = connection.lock_handle().await?;
+        // SAFETY: the pointer is a valid, open connection: `locked` holds it, borrows it from sqlx until the end of this
+        // function, and keeps sqlx's own thread from using it. `from_handle` takes no ownership, so dropping `connection`
+        // does not close it, and `connection` is declared after `locked` and so dropped before it.
+        let connection = unsafe { rusqlite::Connection::from_handle(locked.as_raw_handle().as_ptr()) }?;
+        let places = vec!["?"; N].join(", ");
+        let mut statement = connection.prepare(&format!(
+            "INSERT INTO {} ({}) VALUES ({places}){}",
+            table.name,
+            table.columns.join(", "),
+            on_conflict(table)
+        ))?;
+        let mut count = 0;
+        for row in rows {
+            for (number, cell) in (1..).zip(row) {
+                match cell {
+                    Cell::Int(x) => statement.raw_bind_parameter(number, x),
+                    Cell::Small(x) => statement.raw_bind_parameter(number, x),
+                    Cell::Real(x) if !x.is_nan() => statement.raw_bind_parameter(number, x),
+                    Cell::Text(x) => statement.raw_bind_parameter(number, x),
+                    Cell::Null | Cell::Real(_) => statement.raw_bind_parameter(number, rusqlite::types::Null),
+                }?;
+            }
+            statement.raw_execute()?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use sqlx::{AssertSqlSafe, PgConnection};
+
+    use super::{Cell, Table, on_conflict};
+
+    /// Bytes that are sent together.
+    const PIECE: usize = 1 << 20;
+
+    /// COPY, where nothing is to be replaced; otherwise COPY into a table for the moment, and from there on.
+    pub(super) async fn copy<'a, const N: usize>(
+        connection: &mut PgConnection,
+        table: &Table<N>,
+        rows: impl Iterator<Item = [Cell<'a>; N]> + Send,
+    ) -> sqlx::Result<u64> {
+        let (name, columns) = (table.name, table.columns.join(", "));
+        if table.replace_by.is_empty() {
+            return copy_into(connection, name, &columns, table.is_fresh, rows).await;
+        }
+        let poured = format!("poured_{name}");
+        let create = format!("CREATE TEMPORARY TABLE {poured} (LIKE {name}) ON COMMIT DROP");
+        sqlx::query(AssertSqlSafe(create)).execute(&mut *connection).await?;
+        let count = copy_into(connection, &poured, &columns, false, rows).await?;
+        let insert = format!(
+            "INSERT INTO {name} ({columns}) SELECT {columns} FROM {poured}{}",
+            on_conflict(table)
+        );
+        sqlx::query(AssertSqlSafe(insert)).execute(&mut *connection).await?;
+        sqlx::query(AssertSqlSafe(format!("DROP TABLE {poured}")))
+            .execute(connection)
+            .await?;
+        Ok(count)
+    }
+
+    async fn copy_into<'a, const N: usize>(
+        connection: &mut PgConnection,
+        name: &str,
+        columns: &str,
+        is_fresh: bool,
+        rows: impl Iterator<Item = [Cell<'a>; N]> + Send,
+    ) -> sqlx::Result<u64> {
+        let freeze = if is_fresh { ", FREEZE" } else { "" };
+        let statement = format!("COPY {name} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})");
+        let mut copy = connection.copy_in_raw(&statement).await?;
+        let mut bytes = Vec::with_capacity(PIECE + (PIECE >> 2));
+        bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
+        // No flags, no extension.
+        bytes.extend_from_slice(&[0; 8]);
+        let mut count = 0;
+        for row in rows {
+            bytes.extend_from_slice(&(N as u16).to_be_bytes());
+            row.iter().for_each(|cell| encode(&mut bytes, cell));
+            count += 1;
+            if bytes.len() >= PIECE {
+                copy.send(bytes.as_slice()).await?;
+                bytes.clear();
+            }
+        }
+        bytes.extend_from_slice(&(-1_i16).to_be_bytes());
+        copy.send(bytes.as_slice()).await?;
+        copy.finish().await?;
+        Ok(count)
+    }
+
+    /// The binary form of COPY: the length, then the value, both with the highest byte first. The length of NULL is -1.
+    fn encode(bytes: &mut Vec<u8>, cell: &Cell<'_>) {
+        let mut fixed = |length: i32, value: &[u8]| {
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend_from_slice(value);
+        };
+        match cell {
+            Cell::Int(x) => fixed(8, &x.to_be_bytes()),
+            Cell::Small(x) => fixed(4, &x.to_be_bytes()),
+            Cell::Real(x) if !x.is_nan() => fixed(8, &x.to_be_bytes()),
+            // PostgreSQL's text cannot hold a zero byte.
+            Cell::Text(x) if x.contains('\0') => encode(bytes, &Cell::Text(&x.replace('\0', "\u{fffd}"))),
+            Cell::Text(x) => fixed(i32::try_from(x.len()).unwrap_or_default(), x.as_bytes()),
+            Cell::Null | Cell::Real(_) => fixed(-1, &[]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_replace_their_like() {
+        let table = Table {
+            name: "t",
+            columns: ["a", "b", "c"],
+            replace_by: &["a"],
+            is_fresh: false,
+        };
+        assert_eq!(
+            on_conflict(&table),
+            " ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c"
+        );
+        assert_eq!(
+            on_conflict(&Table {
+                replace_by: &[],
+                ..table
+            }),
+            ""
+        );
+    }
+}
