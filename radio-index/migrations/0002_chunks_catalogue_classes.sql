@@ -33,10 +33,10 @@ ALTER TABLE file_registry ADD COLUMN keys_hash TEXT NOT NULL DEFAULT '';
 -- What this version keeps of a file is more than what the last one read: every file is read again.
 UPDATE file_registry SET key_columns = '';
 
--- More key columns; in SQLite, rows in their own order, so that every index leads to tile and row at once.
+-- More key columns, and one number for tile and row: it keeps rows in the order of the files, and every index leads to it.
 CREATE TABLE new_galaxies (
-    tile INTEGER NOT NULL,
-    row_in_tile INTEGER NOT NULL,
+    --sqlite galaxy INTEGER PRIMARY KEY,
+    --postgres galaxy BIGINT CONSTRAINT galaxies_by_row PRIMARY KEY,
     targetid BIGINT NOT NULL,
     target_ra DOUBLE PRECISION,
     target_dec DOUBLE PRECISION,
@@ -52,20 +52,19 @@ CREATE TABLE new_galaxies (
     survey TEXT,
     program TEXT,
     healpix BIGINT,
-    CONSTRAINT galaxies_by_tile PRIMARY KEY (tile, row_in_tile)
-)
---sqlite WITHOUT ROWID
-;
-INSERT INTO new_galaxies (tile, row_in_tile, targetid, target_ra, target_dec, z, zerr, zwarn, spectype, objtype, desi_target, deltachi2, healpix)
-    SELECT tile, row_in_tile, targetid, target_ra, target_dec, z, zerr, zwarn, spectype, objtype, desi_target, deltachi2, healpix FROM galaxies;
+    --sqlite tile INTEGER GENERATED ALWAYS AS (galaxy >> 32) VIRTUAL,
+    --sqlite row_in_tile INTEGER GENERATED ALWAYS AS (galaxy & 4294967295) VIRTUAL
+    --postgres tile INTEGER GENERATED ALWAYS AS (CAST(galaxy >> 32 AS INTEGER)) STORED,
+    --postgres row_in_tile INTEGER GENERATED ALWAYS AS (CAST(galaxy & 4294967295 AS INTEGER)) STORED
+);
+INSERT INTO new_galaxies (galaxy, targetid, target_ra, target_dec, z, zerr, zwarn, spectype, objtype, desi_target, deltachi2, healpix)
+    SELECT tile * 4294967296 + row_in_tile, targetid, target_ra, target_dec, z, zerr, zwarn, spectype, objtype, desi_target, deltachi2, healpix FROM galaxies;
 DROP TABLE galaxies;
 ALTER TABLE new_galaxies RENAME TO galaxies;
---sqlite CREATE INDEX galaxies_by_targetid ON galaxies (targetid);
+CREATE INDEX galaxies_by_targetid ON galaxies (targetid);
 --sqlite CREATE INDEX galaxies_by_z ON galaxies (z);
---sqlite CREATE INDEX galaxies_by_healpix ON galaxies (healpix);
---postgres CREATE INDEX galaxies_by_targetid ON galaxies (targetid) INCLUDE (tile, row_in_tile);
---postgres CREATE INDEX galaxies_by_z ON galaxies (z) INCLUDE (tile, row_in_tile);
---postgres CREATE INDEX galaxies_by_healpix ON galaxies (healpix) INCLUDE (tile, row_in_tile);
+--postgres CREATE INDEX galaxies_by_z ON galaxies (z) INCLUDE (galaxy);
+CREATE INDEX galaxies_by_healpix ON galaxies (healpix);
 
 -- A catalogue that was joined by id: what it said, so that it can be said again of a tile that changes.
 CREATE TABLE catalogue (

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::discover::tiles;
 use crate::pour::Table;
-use crate::registry::{GALAXIES, Job, analyze, any_row, build_indexes, empty_galaxies, key_cells, list};
+use crate::registry::{
+    GALAXIES, Job, analyze, any_row, build_indexes, drop_indexes, empty_galaxies, key_cells, row_ranges,
+};
 use crate::store::{Dialect, Store, Tx, on};
 use crate::sync::{blocking, look_at};
 use crate::{Error, KeyColumns, Result};
@@ -87,7 +89,7 @@ pub struct CatalogueReport {
 
 /// The table that keeps what the catalogue says.
 const CATALOGUE: Table<15> = {
-    let [_, _, columns @ ..] = GALAXIES.columns;
+    let [_, columns @ ..] = GALAXIES.columns;
     Table {
         name: "catalogue",
         columns,
@@ -97,7 +99,15 @@ const CATALOGUE: Table<15> = {
 };
 
 /// Key columns that are real numbers.
-const REALS: [&str; 5] = ["target_ra", "target_dec", "z", "zerr", "deltachi2"];
+pub(crate) const REALS: [&str; 5] = ["target_ra", "target_dec", "z", "zerr", "deltachi2"];
+
+/// What counts as a row of a fibre with no object on it.
+pub(crate) const IS_DEAD: &str = "targetid < 0 OR objtype = ''";
+
+/// Does a column hold a fill value? Single precision stores 1e20 as 100000002004087734272.
+pub(crate) fn is_fill(column: &str) -> String {
+    format!("ABS({column}) = 999999 OR ABS({column}) BETWEEN 9.99999e19 AND 1.00001e20")
+}
 
 pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<CatalogueReport> {
     let path = options.path.canonicalize().map_err(|source| Error::Io {
@@ -163,8 +173,7 @@ pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<Ca
     count_joined(store, &mut tx, &mut report).await?;
     analyze(store, &mut tx).await?;
     store.commit(tx).await?;
-    store.let_readers_in().await?;
-    store.settle().await?;
+    store.settle(true).await?;
     Ok(report)
 }
 
@@ -172,11 +181,8 @@ pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<Ca
 async fn count(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> Result<()> {
     let columns = &CATALOGUE.columns[1..];
     let mut counts: Vec<String> = columns.iter().map(|column| format!("COUNT({column})")).collect();
-    counts.extend(REALS.iter().map(|column| {
-        // Single precision stores 1e20 as 100000002004087734272.
-        format!("COUNT(CASE WHEN ABS({column}) = 999999 OR ABS({column}) BETWEEN 9.99999e19 AND 1.00001e20 THEN 1 END)")
-    }));
-    counts.push("COUNT(CASE WHEN targetid < 0 OR objtype = '' THEN 1 END)".into());
+    counts.extend(REALS.map(|column| format!("COUNT(CASE WHEN {} THEN 1 END)", is_fill(column))));
+    counts.push(format!("COUNT(CASE WHEN {IS_DEAD} THEN 1 END)"));
     let sql = format!("SELECT {} FROM catalogue", counts.join(", "));
     let counts = integers(store, tx, sql).await?;
     let rows = report.rows;
@@ -236,13 +242,14 @@ async fn join_all(store: &Store, tx: &mut Tx) -> Result<()> {
         .map(|c| format!("{} AS {c}", said(c, "g")))
         .collect();
     let sql = format!(
-        "CREATE TEMPORARY TABLE joined AS SELECT g.tile, g.row_in_tile, g.targetid, {}
+        "CREATE TEMPORARY TABLE joined AS SELECT g.galaxy, g.targetid, {}
         FROM galaxies g LEFT JOIN catalogue c ON c.targetid = g.targetid",
         joined.join(", ")
     );
     store.execute(tx, sql, &[]).await?;
     empty_galaxies(store, tx).await?;
-    let sql = format!("INSERT INTO galaxies ({columns}) SELECT {columns} FROM joined ORDER BY tile, row_in_tile");
+    drop_indexes(store, tx).await?;
+    let sql = format!("INSERT INTO galaxies ({columns}) SELECT {columns} FROM joined ORDER BY galaxy");
     store.execute(tx, sql, &[]).await?;
     store.execute(tx, "DROP TABLE joined", &[]).await?;
     build_indexes(store, tx).await
@@ -257,13 +264,15 @@ pub(crate) async fn join_tiles(store: &Store, tx: &mut Tx, tiles: &[i32]) -> Res
         .iter()
         .map(|column| format!("{column} = {}", said(column, "galaxies")))
         .collect();
-    for tiles in tiles.chunks(500) {
-        let sql = format!(
-            "UPDATE galaxies SET {} FROM catalogue AS c WHERE c.targetid = galaxies.targetid AND tile IN ({})",
-            columns.join(", "),
-            list(tiles)
-        );
-        store.execute(tx, sql, &[]).await?;
+    let sql = format!(
+        "UPDATE galaxies SET {} FROM catalogue AS c
+        WHERE c.targetid = galaxies.targetid AND galaxy >= $1 AND galaxy < $2",
+        columns.join(", ")
+    );
+    for rows in row_ranges(tiles) {
+        store
+            .execute(tx, sql.as_str(), &[rows.start.into(), rows.end.into()])
+            .await?;
     }
     Ok(())
 }

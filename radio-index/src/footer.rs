@@ -15,7 +15,7 @@ use twox_hash::XxHash64;
 
 use crate::file_schema::FileSchema;
 use crate::read_at::{ReadAt, State};
-use crate::thrift::{Cursor, Kind};
+use crate::thrift::{Cursor, Damage, Kind};
 use crate::{Error, Result};
 
 /// Most footers are shorter than this; a longer one costs a second read.
@@ -92,6 +92,22 @@ pub struct ColumnChunk {
 }
 
 impl ColumnChunk {
+    fn at(row_group: usize, column: usize) -> Self {
+        Self {
+            row_group,
+            column,
+            values: 0,
+            nulls: None,
+            first_byte: 0,
+            bytes: 0,
+            codec: 0,
+            data_page: 0,
+            dictionary_page: None,
+            min: None,
+            max: None,
+        }
+    }
+
     /// The codec of its pages, as Parquet calls it: `UNCOMPRESSED`, `SNAPPY`, `ZSTD`, …
     #[must_use]
     pub fn codec(&self) -> &'static str {
@@ -176,6 +192,11 @@ impl Footer {
         (text(chunk.min), text(chunk.max))
     }
 
+    /// Gives the bytes back that bounds are read from, and pages of small files.
+    pub(crate) fn forget_tail(&mut self) {
+        self.tail = (self.state.size, Bytes::new());
+    }
+
     pub(crate) fn state(&self) -> State {
         self.state
     }
@@ -210,15 +231,20 @@ impl Footer {
 pub struct FooterReader {
     columns: Option<Vec<String>>,
     /// By the bytes that encode them.
-    schemas: HashMap<Bytes, (Arc<FileSchema>, Arc<[bool]>)>,
+    schemas: HashMap<Box<[u8]>, Known>,
+    /// That of the last file.
+    last: Option<(Box<[u8]>, Known)>,
 }
+
+/// A schema, and which of its leaves are wanted.
+type Known = (Arc<FileSchema>, Arc<[bool]>);
 
 impl FooterReader {
     /// Decodes only the chunks of these columns (dotted paths) and passes over all others. Default: all columns.
     #[must_use]
     pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
-        self.schemas.clear();
+        (self.schemas, self.last) = (HashMap::new(), None);
         self
     }
 
@@ -293,12 +319,19 @@ impl FooterReader {
         let (mut schema, mut rows, mut groups, mut created_by) = (None, None, None, &b""[..]);
         while let Some((field, kind)) = fields.next(&mut cursor)? {
             match field {
+                // Most often it is that of the file before.
+                2 if kind == Kind::LIST && self.last.as_ref().is_some_and(|(bytes, _)| cursor.skip_known(bytes)) => {
+                    schema = self.last.as_ref().map(|(_, known)| known.clone());
+                }
                 2 => {
                     let before = cursor.position();
                     cursor.skip(kind)?;
-                    schema = Some(self.schema(footer, footer.get(before..cursor.position()).unwrap_or_default())?);
+                    let bytes = footer.get(before..cursor.position()).unwrap_or_default();
+                    let known = self.schema(footer, bytes)?;
+                    self.last = Some((bytes.into(), known.clone()));
+                    schema = Some(known);
                 }
-                3 => rows = Some(unsigned(cursor.i64(kind)?, "number of rows")?),
+                3 => rows = Some(cursor.u64(kind)?),
                 4 => {
                     let (_, wanted) = schema.as_ref().ok_or("row groups before the schema: damaged")?;
                     groups = Some(row_groups(&mut cursor, kind, wanted, end)?);
@@ -329,18 +362,15 @@ impl FooterReader {
     }
 
     /// The schema that some bytes of a footer encode, and which of its leaves are wanted.
-    fn schema(&mut self, footer: &[u8], bytes: &[u8]) -> Result<(Arc<FileSchema>, Arc<[bool]>), String> {
+    fn schema(&mut self, footer: &[u8], bytes: &[u8]) -> Result<Known, String> {
         if let Some(known) = self.schemas.get(bytes) {
             return Ok(known.clone());
         }
         let schema = Arc::new(FileSchema::decode(footer)?);
         let is_wanted = |path: &String| self.columns.as_ref().is_none_or(|columns| columns.contains(path));
         let wanted = schema.leaves().iter().map(|leaf| is_wanted(&leaf.path)).collect();
-        // A copy, so that the tail of one file is not kept for the sake of its schema.
-        self.schemas.insert(
-            Bytes::copy_from_slice(bytes),
-            (Arc::clone(&schema), Arc::clone(&wanted)),
-        );
+        self.schemas
+            .insert(bytes.into(), (Arc::clone(&schema), Arc::clone(&wanted)));
         Ok((schema, wanted))
     }
 }
@@ -364,6 +394,7 @@ fn row_groups(
     let (length, element) = cursor.list(kind)?;
     let (mut groups, mut chunks) = (Vec::new(), Vec::new());
     let mut first_row = 0_u64;
+    let groups_at_most = length.min(64);
     for number in 0..length {
         let first_chunk = chunks.len();
         let mut fields = cursor.fields(element)?;
@@ -373,21 +404,24 @@ fn row_groups(
                 1 => {
                     let (length, element) = cursor.list(kind)?;
                     columns = length;
-                    if number == 0 && length <= wanted.len() {
-                        chunks.reserve(length);
+                    if number == 0 && length == wanted.len() {
+                        // As many again for each group, as far as a footer of this length can hold them.
+                        chunks.reserve(wanted.iter().filter(|wanted| **wanted).count() * groups_at_most);
                     }
                     for column in 0..length {
                         if wanted.get(column).copied().unwrap_or_default() {
-                            let mut chunk = column_chunk(cursor, element, number, column)?;
-                            check_place(&mut chunk, end)
-                                .map_err(|reason| format!("row group {number}, column {column}: {reason}"))?;
-                            chunks.push(chunk);
+                            chunks.push(ColumnChunk::at(number, column));
+                            if let Some(chunk) = chunks.last_mut() {
+                                column_chunk(cursor, element, chunk)?;
+                                check_place(chunk, end)
+                                    .map_err(|reason| format!("row group {number}, column {column}: {reason}"))?;
+                            }
                         } else {
                             cursor.skip(element)?;
                         }
                     }
                 }
-                3 => rows = Some(unsigned(cursor.i64(kind)?, "number of rows")?),
+                3 => rows = Some(cursor.u64(kind)?),
                 _ => cursor.skip(kind)?,
             }
         }
@@ -416,59 +450,43 @@ fn row_groups(
 }
 
 /// `ColumnChunk`, of which only `meta_data` counts.
-fn column_chunk(cursor: &mut Cursor<'_>, kind: Kind, row_group: usize, column: usize) -> Result<ColumnChunk, String> {
+fn column_chunk(cursor: &mut Cursor<'_>, kind: Kind, chunk: &mut ColumnChunk) -> Result<(), Damage> {
     let mut fields = cursor.fields(kind)?;
-    let mut found = None;
+    let mut has_metadata = false;
     while let Some((field, kind)) = fields.next(cursor)? {
         match field {
-            1 => {
-                cursor.skip(kind)?;
-                return Err("its columns are in other files: leave this summary file out".into());
+            1 => return Err(Damage::InOtherFiles),
+            3 => {
+                column_metadata(cursor, kind, chunk)?;
+                has_metadata = true;
             }
-            3 => found = Some(column_metadata(cursor, kind, row_group, column)?),
             _ => cursor.skip(kind)?,
         }
     }
-    found.ok_or_else(|| "a column chunk without metadata: encrypted or damaged".into())
+    if has_metadata { Ok(()) } else { Err(Damage::NoMetadata) }
 }
 
 /// `ColumnMetaData`.
-fn column_metadata(
-    cursor: &mut Cursor<'_>,
-    kind: Kind,
-    row_group: usize,
-    column: usize,
-) -> Result<ColumnChunk, String> {
-    let mut chunk = ColumnChunk {
-        row_group,
-        column,
-        values: 0,
-        nulls: None,
-        first_byte: 0,
-        bytes: 0,
-        codec: 0,
-        data_page: 0,
-        dictionary_page: None,
-        min: None,
-        max: None,
-    };
+#[inline(always)]
+fn column_metadata(cursor: &mut Cursor<'_>, kind: Kind, chunk: &mut ColumnChunk) -> Result<(), Damage> {
     let mut fields = cursor.fields(kind)?;
     while let Some((field, kind)) = fields.next(cursor)? {
         match field {
             4 => chunk.codec = i32::try_from(cursor.i64(kind)?).unwrap_or(-1),
-            5 => chunk.values = unsigned(cursor.i64(kind)?, "number of values")?,
-            7 => chunk.bytes = unsigned(cursor.i64(kind)?, "length")?,
+            5 => chunk.values = cursor.u64(kind)?,
+            7 => chunk.bytes = cursor.u64(kind)?,
             9 => chunk.data_page = cursor.i64(kind)?,
             11 => chunk.dictionary_page = Some(cursor.i64(kind)?),
-            12 => statistics(cursor, kind, &mut chunk)?,
+            12 => statistics(cursor, kind, chunk)?,
             _ => cursor.skip(kind)?,
         }
     }
-    Ok(chunk)
+    Ok(())
 }
 
 /// `Statistics`. The bounds that older writers left (fields 1 and 2) have no defined order and are passed over.
-fn statistics(cursor: &mut Cursor<'_>, kind: Kind, chunk: &mut ColumnChunk) -> Result<(), String> {
+#[inline(always)]
+fn statistics(cursor: &mut Cursor<'_>, kind: Kind, chunk: &mut ColumnChunk) -> Result<(), Damage> {
     let mut fields = cursor.fields(kind)?;
     while let Some((field, kind)) = fields.next(cursor)? {
         match field {
@@ -482,7 +500,8 @@ fn statistics(cursor: &mut Cursor<'_>, kind: Kind, chunk: &mut ColumnChunk) -> R
 }
 
 /// Where in the footer the bytes of a field are.
-fn place(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(u32, u32), String> {
+#[inline(always)]
+fn place(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(u32, u32), Damage> {
     let length = cursor.binary(kind)?.len();
     let first = cursor.position() - length;
     // A footer has at most 4 GiB.
@@ -511,10 +530,6 @@ fn check_place(chunk: &mut ColumnChunk, end: u64) -> Result<(), String> {
     }
     chunk.first_byte = first_byte;
     Ok(())
-}
-
-fn unsigned(x: i64, what: &str) -> Result<u64, String> {
-    u64::try_from(x).map_err(|_| format!("a {what} of {x}: damaged"))
 }
 
 /// XXH64 of some text, in parts: the same on every platform and in every release.

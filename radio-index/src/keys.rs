@@ -160,8 +160,8 @@ impl<'a> TileColumns<'a> {
             &names.program,
             &names.healpix,
         ];
-        let columns = all.into_iter().filter_map(|names| find(footer, names));
-        let pages = Pages::open(file, footer, columns)?;
+        let columns: Vec<usize> = all.into_iter().filter_map(|names| find(footer, names)).collect();
+        let pages = Pages::open(file, footer, &columns)?;
         Ok(Self { footer, pages })
     }
 

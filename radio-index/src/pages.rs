@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, Type as PhysicalType, ZstdLevel};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
-use parquet::data_type::DataType;
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
@@ -89,14 +89,14 @@ impl<'a> Pages<'a> {
     pub(crate) fn open(
         file: &dyn ReadAt,
         footer: &'a Footer,
-        columns: impl Iterator<Item = usize> + Clone,
+        columns: &[usize],
     ) -> Result<Self, String> {
         let rows = usize::try_from(footer.rows()).map_err(|_| format!("{} rows: damaged", footer.rows()))?;
         let mut windows = Vec::with_capacity(footer.row_groups().len());
         for group in 0..footer.row_groups().len() {
             let chunks = columns
-                .clone()
-                .filter_map(|column| footer.chunk(group, column))
+                .iter()
+                .filter_map(|&column| footer.chunk(group, column))
                 .filter(|chunk| chunk.values > 0);
             let mut ranges: Vec<(u64, u64)> = chunks
                 .map(|chunk| (chunk.first_byte, chunk.first_byte + chunk.bytes))
@@ -232,7 +232,7 @@ fn append_chunk(reader: ColumnReader, max_level: i16, is_unsigned: bool, into: &
             append(r, max_level, |x| to.push(x.copied().unwrap_or(f64::NAN)))
         }
         (ColumnReader::ByteArrayColumnReader(r), Cells::Texts(to)) => {
-            append(r, max_level, |x| to.push(x.map(|x| x.data())))
+            append(r, max_level, |x| to.push(x.map(ByteArray::data)))
         }
         (ColumnReader::FixedLenByteArrayColumnReader(r), Cells::Texts(to)) => {
             append(r, max_level, |x| to.push(x.map(|x| x.data())))

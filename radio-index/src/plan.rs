@@ -98,7 +98,7 @@ pub struct NodeShare {
 pub struct ReadPlan {
     slices: Vec<TileSlice>,
     /// What is known of the tiles, by their paths; a plan that was put together by hand need not know anything.
-    known: BTreeMap<String, PlanTile>,
+    known: BTreeMap<Arc<str>, PlanTile>,
 }
 
 impl ReadPlan {
@@ -134,7 +134,7 @@ impl ReadPlan {
 
     /// Adds what is known of tiles.
     #[must_use]
-    pub fn with_tiles(mut self, tiles: impl IntoIterator<Item = (String, PlanTile)>) -> Self {
+    pub fn with_tiles(mut self, tiles: impl IntoIterator<Item = (Arc<str>, PlanTile)>) -> Self {
         self.known.extend(tiles);
         self
     }

@@ -1,6 +1,7 @@
 //! The registry: what the tables say of the files, and how it gets there.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use sqlx::AssertSqlSafe;
 
@@ -112,13 +113,33 @@ pub(crate) async fn next_number(store: &Store, tx: &mut Tx, sql: &'static str) -
 /// Takes files and their rows out of all tables.
 pub(crate) async fn forget(store: &Store, tx: &mut Tx, tiles: &[i32]) -> Result<()> {
     for tiles in tiles.chunks(500) {
-        for table in ["galaxies", "column_chunks", "row_groups", "file_registry"] {
+        for table in ["column_chunks", "row_groups", "file_registry"] {
             store
                 .execute(tx, format!("DELETE FROM {table} WHERE tile IN ({})", list(tiles)), &[])
                 .await?;
         }
     }
+    for rows in row_ranges(tiles) {
+        let ends = [rows.start.into(), rows.end.into()];
+        store
+            .execute(tx, "DELETE FROM galaxies WHERE galaxy >= $1 AND galaxy < $2", &ends)
+            .await?;
+    }
     Ok(())
+}
+
+/// Number of a row among all rows: the tile in the upper half, the row in the lower.
+pub(crate) fn row_number(tile: i32, row: i32) -> i64 {
+    i64::from(tile) << 32 | i64::from(row)
+}
+
+/// The numbers of all rows of some tiles, those of neighbours together.
+pub(crate) fn row_ranges(tiles: &[i32]) -> Vec<Range<i64>> {
+    let mut tiles = tiles.to_vec();
+    tiles.sort_unstable();
+    let runs = tiles.chunk_by(|a, b| a + 1 >= *b);
+    runs.filter_map(|run| Some(row_number(*run.first()?, 0)..row_number(run.last()? + 1, 0)))
+        .collect()
 }
 
 /// Numbers for an `IN (…)`.
@@ -181,12 +202,11 @@ const COLUMN_CHUNKS: Table<10> = Table {
     is_fresh: false,
 };
 
-/// The columns of `galaxies`, and of `catalogue` without the first two.
-pub(crate) const GALAXIES: Table<17> = Table {
+/// The columns of `galaxies`, and of `catalogue` without the first one.
+pub(crate) const GALAXIES: Table<16> = Table {
     name: "galaxies",
     columns: [
-        "tile",
-        "row_in_tile",
+        "galaxy",
         "targetid",
         "target_ra",
         "target_dec",
@@ -215,23 +235,40 @@ pub(crate) struct Entry<'a> {
     store: &'a Store,
     node: &'a str,
     key_columns: &'a str,
-    /// Is the table of galaxies being filled from nothing?
+    /// Was the table of galaxies empty before?
     is_first: bool,
+    /// Are its indexes built in the end, since most rows are new?
+    builds_indexes: bool,
     schemas: HashSet<u64>,
 }
 
 impl<'a> Entry<'a> {
-    /// Prepares the tables. An empty table of galaxies is filled without its indexes.
-    pub(crate) async fn begin(store: &'a Store, tx: &mut Tx, node: &'a str, key_columns: &'a str) -> Result<Self> {
+    /// Prepares the tables for some files. Where they are a third of all or more, building the indexes in the end is faster
+    /// than keeping them up to date.
+    pub(crate) async fn begin(
+        store: &'a Store,
+        tx: &mut Tx,
+        node: &'a str,
+        key_columns: &'a str,
+        files: u64,
+    ) -> Result<Self> {
         let is_first = !any_row(store, tx, "galaxies").await?;
+        let sql = "SELECT COUNT(*) FROM file_registry";
+        let (registered,): (i64,) = on!(tx, connection => sqlx::query_as(sql).fetch_one(connection).await)
+            .map_err(store.failed("read the registry"))?;
+        let builds_indexes = is_first || 2 * to_i64(files) >= registered;
         if is_first {
             empty_galaxies(store, tx).await?;
+        }
+        if builds_indexes {
+            drop_indexes(store, tx).await?;
         }
         Ok(Self {
             store,
             node,
             key_columns,
             is_first,
+            builds_indexes,
             schemas: HashSet::new(),
         })
     }
@@ -343,12 +380,13 @@ impl<'a> Entry<'a> {
         self.store.pour(tx, FILES, rows).await.map(drop)
     }
 
-    /// Builds what filling from nothing left out.
-    pub(crate) async fn end(self, tx: &mut Tx) -> Result<()> {
-        if self.is_first {
+    /// Builds what was left out, and returns whether most rows are new.
+    pub(crate) async fn end(self, tx: &mut Tx) -> Result<bool> {
+        if self.builds_indexes {
             build_indexes(self.store, tx).await?;
         }
-        analyze(self.store, tx).await
+        analyze(self.store, tx).await?;
+        Ok(self.builds_indexes)
     }
 }
 
@@ -359,13 +397,21 @@ pub(crate) async fn any_row(store: &Store, tx: &mut Tx, table: &'static str) -> 
     Ok(any)
 }
 
-/// Takes all rows and the indexes away.
+/// Takes all rows away.
 pub(crate) async fn empty_galaxies(store: &Store, tx: &mut Tx) -> Result<()> {
     let empty = match store.dialect() {
         Dialect::Sqlite => "DELETE FROM galaxies",
         Dialect::Postgres => "TRUNCATE galaxies",
     };
-    store.execute(tx, empty, &[]).await?;
+    store.execute(tx, empty, &[]).await.map(drop)
+}
+
+pub(crate) async fn drop_indexes(store: &Store, tx: &mut Tx) -> Result<()> {
+    if store.dialect() == Dialect::Postgres {
+        // In SQLite the rows themselves are the primary key.
+        let sql = "ALTER TABLE galaxies DROP CONSTRAINT IF EXISTS galaxies_by_row";
+        store.execute(tx, sql, &[]).await?;
+    }
     for column in INDEXES {
         store
             .execute(tx, format!("DROP INDEX IF EXISTS galaxies_by_{column}"), &[])
@@ -376,11 +422,19 @@ pub(crate) async fn empty_galaxies(store: &Store, tx: &mut Tx) -> Result<()> {
 
 /// Builds the indexes as the migrations define them.
 pub(crate) async fn build_indexes(store: &Store, tx: &mut Tx) -> Result<()> {
-    let include = match store.dialect() {
-        Dialect::Sqlite => "",
-        Dialect::Postgres => " INCLUDE (tile, row_in_tile)",
-    };
+    if store.dialect() == Dialect::Postgres {
+        store
+            .execute(tx, "SET LOCAL maintenance_work_mem = '128MB'", &[])
+            .await?;
+        let sql = "ALTER TABLE galaxies ADD CONSTRAINT galaxies_by_row PRIMARY KEY (galaxy)";
+        store.execute(tx, sql, &[]).await?;
+    }
     for column in INDEXES {
+        // A range of redshifts may hold many rows: the index has all that a plan needs of them.
+        let include = match (store.dialect(), column) {
+            (Dialect::Postgres, "z") => " INCLUDE (galaxy)",
+            _ => "",
+        };
         store
             .execute(
                 tx,
@@ -419,11 +473,9 @@ fn column_chunk<'a>(tile: i32, chunk: &ColumnChunk, bounds: &'a (Option<String>,
     ]
 }
 
-fn galaxy(tile: i32, keys: &Keys, row: usize) -> [Cell<'_>; 17] {
-    let mut cells = [Cell::Null; 17];
-    cells[0] = Cell::Small(tile);
-    cells[1] = Cell::Small(small(row));
-    cells[2..].copy_from_slice(&key_cells(keys, row));
+fn galaxy(tile: i32, keys: &Keys, row: usize) -> [Cell<'_>; 16] {
+    let mut cells = [Cell::Int(row_number(tile, small(row))); 16];
+    cells[1..].copy_from_slice(&key_cells(keys, row));
     cells
 }
 

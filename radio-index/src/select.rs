@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::keys::PIXEL_ORDER;
 use crate::region::Region;
-use crate::registry::list;
+use crate::registry::{list, row_number};
 use crate::selection::{EVERY_ROW, Query};
 use crate::store::{Dialect, Store, Tx, bind, on};
 use crate::{Error, PlanTile, ReadPlan, Result, Selection, SkyCoverage, TileSlice};
@@ -36,7 +38,7 @@ pub struct Positions {
 
 /// A file of the registry and which of its rows are wanted.
 struct Tile {
-    uri: String,
+    uri: Arc<str>,
     facts: PlanTile,
 }
 
@@ -54,49 +56,47 @@ pub(crate) async fn plan(store: &Store, selection: &Selection) -> Result<ReadPla
     by_uri.sort_by(|a, b| a.1.uri.cmp(&b.1.uri));
     if let Some(pair) = by_uri.windows(2).find(|pair| pair[0].1.uri == pair[1].1.uri) {
         return Err(Error::SeveralNodes {
-            uri: pair[0].1.uri.clone(),
+            uri: pair[0].1.uri.to_string(),
         });
     }
     let slices = by_uri.iter().flat_map(|(number, tile)| {
         let ranges = match &rows {
             Some(rows) => ranges(rows, *number),
-            None => vec![0..tile.facts.rows],
+            None => [0..tile.facts.rows].into(),
         };
-        ranges.into_iter().map(|range| TileSlice::new(tile.uri.as_str(), range))
+        ranges
+            .into_iter()
+            .map(|range| TileSlice::new(Arc::clone(&tile.uri), range))
     });
     let plan: ReadPlan = slices.collect();
     Ok(plan.with_tiles(by_uri.into_iter().map(|(_, tile)| (tile.uri, tile.facts))))
 }
 
-/// Tile in the high half, row in the low half: sorted, they are in the order of tile and row.
-fn packed(tile: i32, row: i32) -> u64 {
-    u64::from(tile.cast_unsigned()) << 32 | u64::from(row.cast_unsigned())
-}
-
-/// The ranges of consecutive rows of one tile in a sorted list of rows.
-fn ranges(rows: &[u64], tile: i32) -> Vec<std::ops::Range<u64>> {
-    let start = rows.partition_point(|&row| row < packed(tile, 0));
-    let end = rows.partition_point(|&row| row < packed(tile, 0) + (1 << 32));
+/// The ranges of consecutive rows of one tile in a sorted list of row numbers.
+fn ranges(rows: &[i64], tile: i32) -> Vec<Range<u64>> {
+    let first = row_number(tile, 0);
+    let start = rows.partition_point(|&row| row < first);
+    let end = rows.partition_point(|&row| row < first + (1 << 32));
     let of_tile = rows.get(start..end).unwrap_or_default();
-    let low = |row: u64| row & u64::from(u32::MAX);
-    of_tile
-        .chunk_by(|a, b| a + 1 == *b)
-        .map(|run| low(run[0])..low(run[0]) + run.len() as u64)
-        .collect()
+    let runs = of_tile.chunk_by(|a, b| a + 1 == *b);
+    let range = |run: &[i64]| {
+        let start = count(run.first()? - first);
+        Some(start..start + run.len() as u64)
+    };
+    runs.filter_map(range).collect()
 }
 
-/// The selected rows, packed and sorted. The database need not sort: sorting numbers is done faster here.
-async fn rows(store: &Store, tx: &mut Tx, query: &Query) -> Result<Vec<u64>> {
+/// The numbers of the selected rows, sorted. The database need not sort: that is done faster here.
+async fn rows(store: &Store, tx: &mut Tx, query: &Query) -> Result<Vec<i64>> {
     let (condition, values) = query.on_rows();
-    let columns = row_columns(query);
-    let sql = AssertSqlSafe(format!("SELECT {columns} FROM galaxies WHERE {condition}")).into_sql_str();
+    let sql = AssertSqlSafe(format!("SELECT {} FROM galaxies WHERE {condition}", row_columns(query))).into_sql_str();
     let mut rows = Vec::new();
     let outcome = if query.regions.is_empty() {
         on!(tx, connection => {
-            let mut found = bind!(sqlx::query_as::<_, (i32, i32)>(sql), &values).fetch(connection);
+            let mut found = bind!(sqlx::query_as::<_, (i64,)>(sql), &values).fetch(connection);
             loop {
                 match found.try_next().await {
-                    Ok(Some((tile, row))) => rows.push(packed(tile, row)),
+                    Ok(Some((row,))) => rows.push(row),
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
                 }
@@ -104,13 +104,13 @@ async fn rows(store: &Store, tx: &mut Tx, query: &Query) -> Result<Vec<u64>> {
         })
     } else {
         on!(tx, connection => {
-            let query_as = sqlx::query_as::<_, (i32, i32, Option<f64>, Option<f64>)>(sql);
+            let query_as = sqlx::query_as::<_, (i64, Option<f64>, Option<f64>)>(sql);
             let mut found = bind!(query_as, &values).fetch(connection);
             loop {
                 match found.try_next().await {
-                    Ok(Some((tile, row, ra, dec))) => {
+                    Ok(Some((row, ra, dec))) => {
                         if is_within(&query.regions, ra, dec) {
-                            rows.push(packed(tile, row));
+                            rows.push(row);
                         }
                     }
                     Ok(None) => break Ok(()),
@@ -158,9 +158,9 @@ pub(crate) async fn ids(store: &Store, selection: &Selection) -> Result<Option<V
 
 fn row_columns(query: &Query) -> &'static str {
     if query.regions.is_empty() {
-        "tile, row_in_tile"
+        "galaxy"
     } else {
-        "tile, row_in_tile, target_ra, target_dec"
+        "galaxy, target_ra, target_dec"
     }
 }
 
@@ -170,14 +170,15 @@ fn is_within(regions: &[Region], ra: Option<f64>, dec: Option<f64>) -> bool {
 }
 
 /// The files that some sorted rows are of.
-async fn tiles_of(store: &Store, tx: &mut Tx, rows: &[u64]) -> Result<HashMap<i32, Tile>> {
+async fn tiles_of(store: &Store, tx: &mut Tx, rows: &[i64]) -> Result<HashMap<i32, Tile>> {
     const MANY: usize = 1000;
     let mut numbers: Vec<i32> = Vec::new();
     let mut rest = rows;
     while let Some(&row) = rest.first() {
-        let tile = (row >> 32) as u32;
-        numbers.push(tile.cast_signed());
-        rest = &rest[rest.partition_point(|&row| row >> 32 == u64::from(tile))..];
+        let tile = i32::try_from(row >> 32).unwrap_or(i32::MAX);
+        numbers.push(tile);
+        let of_tile = rest.partition_point(|&row| row >> 32 <= i64::from(tile));
+        rest = rest.get(of_tile..).unwrap_or_default();
     }
     if numbers.is_empty() {
         return Ok(HashMap::new());
@@ -200,14 +201,14 @@ async fn tiles(store: &Store, tx: &mut Tx, condition: &str, values: &[crate::Val
     let rows: Vec<(i32, String, String, i64, i64, i64)> =
         on!(tx, connection => bind!(sqlx::query_as(sql), values).fetch_all(connection).await)
             .map_err(store.failed("read the registry"))?;
-    let tile = |(tile, uri, node, size, mtime_ns, rows)| {
+    let tile = |(tile, uri, node, size, mtime_ns, rows): (i32, String, String, i64, i64, i64)| {
         let facts = PlanTile {
             node,
             size: count(size),
             mtime_ns,
             rows: count(rows),
         };
-        (tile, Tile { uri, facts })
+        (tile, Tile { uri: uri.into(), facts })
     };
     Ok(rows.into_iter().map(tile).collect())
 }
@@ -274,7 +275,7 @@ pub(crate) async fn sky(store: &Store, tx: &mut Tx, selection: &Selection) -> Re
                 pixels.extend(
                     rows.into_iter()
                         .map(|(pixel, galaxies)| (count(pixel), count(galaxies))),
-                )
+                );
             },
         )
     } else {
@@ -309,7 +310,7 @@ pub(crate) async fn positions(store: &Store, selection: &Selection) -> Result<Po
     let sql = format!(
         "SELECT g.targetid, g.target_ra, g.target_dec, g.z FROM (
             SELECT * FROM galaxies WHERE {condition} AND {IS_POSITION} AND {IS_REDSHIFT}
-        ) AS g JOIN file_registry f ON f.tile = g.tile ORDER BY {}, f.node, g.row_in_tile",
+        ) AS g JOIN file_registry f ON f.tile = g.tile ORDER BY {}, f.node, g.galaxy",
         store.by_bytes("f.uri")
     );
     let sql = AssertSqlSafe(sql).into_sql_str();

@@ -238,25 +238,23 @@ impl Store {
         }
     }
 
-    /// Makes what was written anew as quick to read as if it had been there for long.
-    pub(crate) async fn settle(&self) -> Result<()> {
+    /// What follows a commit: readers get at the rows as quickly as if those had been there for long.
+    ///
+    /// A new SQLite file begins with a rollback journal, which its first large sync needs: it writes a new page once, where
+    /// a write-ahead log writes it twice. From here on readers and the writer work at the same time. Where another program
+    /// is using the file, it stays with the journal until the next sync.
+    pub(crate) async fn settle(&self, is_mostly_new: bool) -> Result<()> {
         #[cfg(feature = "postgres")]
         #[allow(irrefutable_let_patterns, reason = "refutable where sqlite is on too")]
-        if let Pool::Postgres(pool) = &self.pool {
-            // Indexes answer alone only for rows that are known to be visible to all.
+        if let (Pool::Postgres(pool), true) = (&self.pool, is_mostly_new) {
+            // An index answers alone only for rows that are known to be visible to all.
             sqlx::query("VACUUM galaxies")
                 .execute(pool)
                 .await
                 .map_err(self.failed("settle the rows"))?;
         }
-        Ok(())
-    }
-
-    /// Lets readers of an SQLite file and its writer work at the same time from now on.
-    ///
-    /// A new file begins with a rollback journal, which its first large sync needs: it writes a new page once, where a
-    /// write-ahead log writes it twice. Where another program is using the file, it stays with that until the next sync.
-    pub(crate) async fn let_readers_in(&self) -> Result<()> {
+        #[cfg(not(feature = "postgres"))]
+        let _ = is_mostly_new;
         #[cfg(feature = "sqlite")]
         #[allow(irrefutable_let_patterns, reason = "refutable where postgres is on too")]
         if let Pool::Sqlite(pool) = &self.pool {

@@ -1,5 +1,8 @@
 //! Counting what a data set is, from the tables alone.
 
+use std::collections::BTreeMap;
+
+use crate::catalogue::{IS_DEAD, REALS, is_fill};
 use crate::select::{self, IS_POSITION, IS_REDSHIFT};
 use crate::store::{Store, Tx, on};
 use crate::summary::{
@@ -9,6 +12,26 @@ use crate::{Result, Selection};
 
 /// Bins that the redshift histogram has at least; a nice width makes them up to two and a half times as many.
 const BINS: f64 = 20.0;
+/// The key columns that may be null.
+const COLUMNS: [&str; 14] = [
+    "target_ra",
+    "target_dec",
+    "z",
+    "zerr",
+    "zwarn",
+    "spectype",
+    "objtype",
+    "desi_target",
+    "deltachi2",
+    "coadd_fiberstatus",
+    "is_primary",
+    "survey",
+    "program",
+    "healpix",
+];
+/// Kinds of targets and their bits in DESI_TARGET (Myers et al. 2023, table 5).
+const TARGETS: [(&str, u32); 4] = [("LRG", 0), ("ELG", 1), ("QSO", 2), ("BGS", 60)];
+
 pub(crate) async fn summary(store: &Store) -> Result<Summary> {
     let mut tx = store.read().await?;
     let mut db = Reader { store, tx: &mut tx };
@@ -97,41 +120,105 @@ impl Reader<'_> {
     }
 
     async fn catalogue(&mut self) -> Result<CatalogueSummary> {
-        let sql = format!(
-            "SELECT COUNT(*), COUNT(DISTINCT targetid),
-                CAST(COALESCE(SUM(CASE WHEN targetid < 0 OR objtype = '' THEN 1 ELSE 0 END), 0) AS BIGINT),
-                CAST(COALESCE(SUM(CASE WHEN {IS_REDSHIFT} THEN 1 ELSE 0 END), 0) AS BIGINT),
-                CAST(COALESCE(SUM(CASE WHEN {IS_POSITION} THEN 1 ELSE 0 END), 0) AS BIGINT)
-            FROM galaxies"
-        );
-        let counts: Vec<(i64, i64, i64, i64, i64)> = rows!(self, sql)?;
-        let (rows, ids, dead, with_redshift, with_position) = counts.first().copied().unwrap_or_default();
-        let classes: Vec<(String, i64)> = rows!(
+        let mut of = CatalogueSummary::default();
+        let counts = self.counts().await?;
+        let mut counts = counts.into_iter();
+        let mut next = || counts.next().map(count).unwrap_or_default();
+        of.rows = next();
+        of.dead = next();
+        of.without_redshift = of.rows - next();
+        of.without_position = of.rows - next();
+        let lacking = COLUMNS.map(|column| (column.to_owned(), of.rows - next()));
+        of.nulls = lacking.into_iter().filter(|(_, nulls)| *nulls > 0).collect();
+        of.fills = REALS
+            .map(|column| (column.to_owned(), next()))
+            .into_iter()
+            .filter(|(_, fills)| *fills > 0)
+            .collect();
+        of.targets = TARGETS
+            .map(|(name, _)| (name.to_owned(), next()))
+            .into_iter()
+            .filter(|(_, n)| *n > 0)
+            .collect();
+        // By the order of the index, where the rows themselves would have to be sorted.
+        let ids: Vec<(i64,)> = rows!(
             self,
-            "SELECT COALESCE(spectype, ''), COUNT(*) FROM galaxies GROUP BY COALESCE(spectype, '')".to_owned()
+            "SELECT COUNT(*) FROM (SELECT DISTINCT targetid FROM galaxies) AS ids".to_owned()
         )?;
-        let warnings: Vec<(Option<i64>, i64)> =
-            rows!(self, "SELECT zwarn, COUNT(*) FROM galaxies GROUP BY zwarn".to_owned())?;
-        Ok(CatalogueSummary {
-            rows: count(rows),
-            ids: count(ids),
-            dead: count(dead),
-            without_redshift: count(rows - with_redshift),
-            without_position: count(rows - with_position),
-            classes: most_frequent_first(classes),
-            warnings: most_frequent_first(warnings),
-            z: self.bounds("z", IS_REDSHIFT).await?,
-            ra: self.bounds("target_ra", IS_POSITION).await?,
-            dec: self.bounds("target_dec", IS_POSITION).await?,
-        })
+        of.ids = ids.first().map_or(0, |row| count(row.0));
+
+        type Kind = (String, Option<i64>, String, String, i64);
+        let kinds: Vec<Kind> = rows!(
+            self,
+            "SELECT COALESCE(spectype, ''), zwarn, COALESCE(survey, ''), COALESCE(program, ''), COUNT(*)
+            FROM galaxies GROUP BY COALESCE(spectype, ''), zwarn, COALESCE(survey, ''), COALESCE(program, '')"
+                .to_owned()
+        )?;
+        let (mut classes, mut warnings, mut programs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (class, warning, survey, program, n) in kinds {
+            *classes.entry(class).or_default() += n;
+            *warnings.entry(warning).or_default() += n;
+            if !(survey.is_empty() && program.is_empty()) {
+                *programs.entry((survey, program)).or_default() += n;
+            }
+        }
+        of.classes = most_frequent_first(classes.into_iter().collect());
+        of.warnings = most_frequent_first(warnings.into_iter().collect());
+        of.programs = most_frequent_first(programs.into_iter().collect());
+        [of.z, of.ra, of.dec] = self.bounds().await?;
+        Ok(of)
     }
 
-    async fn bounds(&mut self, column: &str, condition: &str) -> Result<Option<Bounds>> {
-        let sql = format!("SELECT MIN({column}), MAX({column}) FROM galaxies WHERE {condition}");
-        let rows: Vec<(Option<f64>, Option<f64>)> = rows!(self, sql)?;
-        Ok(rows
-            .first()
-            .and_then(|&(min, max)| Some(Bounds { min: min?, max: max? })))
+    /// Rows, dead rows, rows with a redshift, with a position, with a value in each column, with a fill value in each real
+    /// one, and of each kind of target: in one pass.
+    async fn counts(&mut self) -> Result<Vec<i64>> {
+        use sqlx::Row as _;
+
+        let when = |condition: &str| format!("COUNT(CASE WHEN {condition} THEN 1 END)");
+        let mut columns = vec![
+            "COUNT(*)".to_owned(),
+            when(IS_DEAD),
+            when(IS_REDSHIFT),
+            when(IS_POSITION),
+        ];
+        columns.extend(COLUMNS.map(|column| format!("COUNT({column})")));
+        columns.extend(REALS.map(|column| when(&is_fill(column))));
+        columns.extend(TARGETS.map(|(_, bit)| when(&format!("desi_target & {} <> 0", 1_i64 << bit))));
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM galaxies", columns.join(", ")));
+        on!(&mut *self.tx, connection => {
+            sqlx::query(sql)
+                .fetch_one(connection)
+                .await
+                .and_then(|row| (0..row.len()).map(|i| row.try_get::<i64, _>(i)).collect())
+        })
+        .map_err(self.store.failed("count rows"))
+    }
+
+    /// Of redshift, right ascension and declination.
+    async fn bounds(&mut self) -> Result<[Option<Bounds>; 3]> {
+        type Row = (
+            Option<f64>,
+            Option<f64>,
+            Option<f64>,
+            Option<f64>,
+            Option<f64>,
+            Option<f64>,
+        );
+        let when = |condition: &str, column: &str| {
+            let case = format!("CASE WHEN {condition} THEN {column} END");
+            format!("MIN({case}), MAX({case})")
+        };
+        let sql = format!(
+            "SELECT {}, {}, {} FROM galaxies",
+            when(IS_REDSHIFT, "z"),
+            when(IS_POSITION, "target_ra"),
+            when(IS_POSITION, "target_dec")
+        );
+        let rows: Vec<Row> = rows!(self, sql)?;
+        let bounds = |min: Option<f64>, max: Option<f64>| Some(Bounds { min: min?, max: max? });
+        Ok(rows.first().map_or([None; 3], |&(z0, z1, ra0, ra1, dec0, dec1)| {
+            [bounds(z0, z1), bounds(ra0, ra1), bounds(dec0, dec1)]
+        }))
     }
 
     async fn redshifts(&mut self, bounds: Bounds) -> Result<Histogram> {

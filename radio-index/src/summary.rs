@@ -95,6 +95,14 @@ pub struct CatalogueSummary {
     pub classes: Vec<(String, u64)>,
     /// Rows of each value of the redshift warning, most frequent first; `None` is no value.
     pub warnings: Vec<(Option<i64>, u64)>,
+    /// Rows of each survey and observing program, most frequent first; rows that say neither are left out.
+    pub programs: Vec<((String, String), u64)>,
+    /// Rows of each kind of target (LRG, ELG, QSO, BGS) by its bit in DESI_TARGET; a row may be of several kinds.
+    pub targets: Vec<(String, u64)>,
+    /// Rows without a value, of each key column that lacks some.
+    pub nulls: Vec<(String, u64)>,
+    /// Rows with a fill value (999999 or 1e20, of either sign), of each key column that has some.
+    pub fills: Vec<(String, u64)>,
     /// Redshift.
     pub z: Option<Bounds>,
     /// Right ascension, degrees, ICRS.

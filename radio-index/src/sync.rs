@@ -20,8 +20,8 @@ use crate::store::{Store, Tx};
 use crate::{Error, KeyColumns, Result, catalogue};
 
 /// Files that are read together, at most, and their bytes.
-const FILES_AT_ONCE: usize = 256;
-const BYTES_AT_ONCE: u64 = 64 << 20;
+const FILES_AT_ONCE: usize = 2048;
+const BYTES_AT_ONCE: u64 = 8 << 20;
 /// So often may that wait for the database.
 const IN_FLIGHT: usize = 1;
 /// Rows are numbered in 31 bits.
@@ -170,18 +170,19 @@ pub(crate) async fn sync(store: &Store, options: &SyncOptions) -> Result<SyncRep
     report.removed.sort();
 
     let has_changed = !jobs.is_empty() || !gone.is_empty();
+    let mut is_mostly_new = false;
     if !jobs.is_empty() {
-        add(store, &mut tx, options, &key_columns, jobs, &mut report).await?;
+        is_mostly_new = add(store, &mut tx, options, &key_columns, jobs, &mut report).await?;
     }
     write_run(store, &mut tx, &options.node, &root_text, next_tile, &report).await?;
     store.commit(tx).await?;
     if has_changed {
-        store.let_readers_in().await?;
+        store.settle(is_mostly_new).await?;
     }
     Ok(report)
 }
 
-/// Reads files and enters what they say.
+/// Reads files and enters what they say. Returns whether most rows of the index are new then.
 async fn add(
     store: &Store,
     tx: &mut Tx,
@@ -189,10 +190,10 @@ async fn add(
     key_columns: &str,
     jobs: Vec<Job>,
     report: &mut SyncReport,
-) -> Result<()> {
+) -> Result<bool> {
     let (total, mut done) = (jobs.len() as u64, 0);
     let tiles: Vec<i32> = jobs.iter().map(|job| job.tile).collect();
-    let mut entry = Entry::begin(store, tx, &options.node, key_columns).await?;
+    let mut entry = Entry::begin(store, tx, &options.node, key_columns, total).await?;
     let mut looked = look_at(jobs, options.columns.clone());
     while let Some(files) = looked.recv().await {
         entry.add(tx, &files).await?;
@@ -273,7 +274,7 @@ pub(crate) fn facts(footers: &mut FooterReader, job: &Job, columns: &KeyColumns)
     let path = Path::new(&job.found.uri);
     let file = File::open(path).map_err(|e| e.to_string())?;
     let state = file.state().map_err(|e| e.to_string())?;
-    let footer = footers.read_from(&file, state)?;
+    let mut footer = footers.read_from(&file, state)?;
     if footer.rows() > MOST_ROWS {
         return Err(format!(
             "{} rows are too many for one tile, which has at most {MOST_ROWS}: split it",
@@ -289,8 +290,10 @@ pub(crate) fn facts(footers: &mut FooterReader, job: &Job, columns: &KeyColumns)
     if now != state {
         return Err("it changed while it was read: sync again when it is finished".into());
     }
+    let bounds = footer.chunks().iter().map(|chunk| footer.bounds(chunk)).collect();
+    footer.forget_tail();
     Ok(Facts {
-        bounds: footer.chunks().iter().map(|chunk| footer.bounds(chunk)).collect(),
+        bounds,
         keys_hash: keys.hash(),
         footer,
         keys,

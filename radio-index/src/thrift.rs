@@ -4,8 +4,38 @@
 //! number, and skips it otherwise, without building anything. The format is described in Apache Thrift's
 //! `thrift-compact-protocol.md`.
 
-/// What a footer that does not follow the protocol is: a reason for people.
-pub(crate) type Result<T> = std::result::Result<T, String>;
+pub(crate) type Result<T> = std::result::Result<T, Damage>;
+
+/// How some bytes do not follow the protocol. It is small, since every step of a reader may return it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    EndsEarly,
+    LongNumber,
+    LongFieldNumber,
+    TooDeep,
+    UnknownType,
+    OtherType,
+    Negative,
+    InOtherFiles,
+    NoMetadata,
+}
+
+impl From<Damage> for String {
+    fn from(damage: Damage) -> Self {
+        let what = match damage {
+            Damage::EndsEarly => "the footer ends in the middle of a value",
+            Damage::LongNumber => "a number in the footer is longer than 64 bits",
+            Damage::LongFieldNumber => "the number of a field in the footer is longer than 16 bits",
+            Damage::TooDeep => "the footer has structs inside structs without end",
+            Damage::UnknownType => "the footer has a value of an unknown type",
+            Damage::OtherType => "the footer has a value of the wrong type",
+            Damage::Negative => "the footer has a negative number of rows, values or bytes",
+            Damage::InOtherFiles => return "its columns are in other files: leave this summary file out".into(),
+            Damage::NoMetadata => return "a column without metadata: encrypted or damaged".into(),
+        };
+        format!("{what}: damaged")
+    }
+}
 
 /// Structs inside structs, at most. Parquet needs five.
 const DEPTH: u8 = 32;
@@ -50,7 +80,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// Number and type of the next field; `None` where the struct ends. The value has to be read or skipped before the
     /// next call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<(i16, Kind)>> {
         let header = cursor.byte()?;
         if header == 0 {
@@ -58,7 +88,7 @@ impl Fields {
         }
         let step = i16::from(header >> 4);
         self.last = if step == 0 {
-            i16::try_from(cursor.integer()?).map_err(|_| "a field number beyond 16 bits: damaged")?
+            i16::try_from(cursor.integer()?).map_err(|_| Damage::LongFieldNumber)?
         } else {
             self.last.wrapping_add(step)
         };
@@ -76,23 +106,32 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    #[inline]
+    /// Passes over these bytes, if they come next.
+    pub(crate) fn skip_known(&mut self, known: &[u8]) -> bool {
+        let comes_next = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(known));
+        if comes_next {
+            self.at += known.len();
+        }
+        comes_next
+    }
+
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8> {
-        let byte = *self.bytes.get(self.at).ok_or(ENDS_EARLY)?;
+        let byte = *self.bytes.get(self.at).ok_or(Damage::EndsEarly)?;
         self.at += 1;
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let end = self.at.checked_add(length).ok_or(ENDS_EARLY)?;
-        let taken = self.bytes.get(self.at..end).ok_or(ENDS_EARLY)?;
+        let end = self.at.checked_add(length).ok_or(Damage::EndsEarly)?;
+        let taken = self.bytes.get(self.at..end).ok_or(Damage::EndsEarly)?;
         self.at = end;
         Ok(taken)
     }
 
     /// A number in groups of seven bits, the lowest first.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64> {
         let first = self.byte()?;
         if first < 0x80 {
@@ -106,41 +145,57 @@ impl<'a> Cursor<'a> {
                 return Ok(value);
             }
         }
-        Err("a number longer than 64 bits: damaged".into())
+        Err(Damage::LongNumber)
+    }
+
+    #[inline(always)]
+    fn skip_varint(&mut self) -> Result<()> {
+        for _ in 0..10 {
+            if self.byte()? < 0x80 {
+                return Ok(());
+            }
+        }
+        Err(Damage::LongNumber)
     }
 
     /// An integer; its sign is in the lowest bit.
-    #[inline]
+    #[inline(always)]
     fn integer(&mut self) -> Result<i64> {
         let folded = self.varint()?;
         Ok((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
     }
 
     /// The value of a field that should be an integer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn i64(&mut self, kind: Kind) -> Result<i64> {
         if kind.is_integer() {
             self.integer()
         } else {
-            Err(wrong(kind, "an integer"))
+            Err(Damage::OtherType)
         }
     }
 
+    /// The value of a field that should be an integer, and not negative.
+    #[inline(always)]
+    pub(crate) fn u64(&mut self, kind: Kind) -> Result<u64> {
+        u64::try_from(self.i64(kind)?).map_err(|_| Damage::Negative)
+    }
+
     /// The value of a field that should be bytes or a string.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binary(&mut self, kind: Kind) -> Result<&'a [u8]> {
         if kind != Kind::BINARY {
-            return Err(wrong(kind, "bytes"));
+            return Err(Damage::OtherType);
         }
         let length = self.length()?;
         self.take(length)
     }
 
     /// Number and type of the elements of a field that should be a list.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn list(&mut self, kind: Kind) -> Result<(usize, Kind)> {
         if kind != Kind::LIST && kind != Kind::SET {
-            return Err(wrong(kind, "a list"));
+            return Err(Damage::OtherType);
         }
         let header = self.byte()?;
         let length = match header >> 4 {
@@ -151,78 +206,78 @@ impl<'a> Cursor<'a> {
     }
 
     /// Checks that a field is a struct, whose fields follow.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fields(&mut self, kind: Kind) -> Result<Fields> {
         if kind == Kind::STRUCT {
             Ok(Fields::default())
         } else {
-            Err(wrong(kind, "a struct"))
+            Err(Damage::OtherType)
         }
     }
 
+    #[inline(always)]
     fn length(&mut self) -> Result<usize> {
-        usize::try_from(self.varint()?).map_err(|_| ENDS_EARLY.into())
+        usize::try_from(self.varint()?).map_err(|_| Damage::EndsEarly)
     }
 
     /// Passes over the value of a field.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip(&mut self, kind: Kind) -> Result<()> {
-        self.skip_below(kind, DEPTH)
+        match kind {
+            Kind::I16 | Kind::I32 | Kind::I64 => self.skip_varint(),
+            // The value of a field that is a boolean stands in its type.
+            Kind::TRUE | Kind::FALSE => Ok(()),
+            Kind::BINARY => self.binary(kind).map(drop),
+            _ => self.skip_below(kind, DEPTH),
+        }
     }
 
     fn skip_below(&mut self, kind: Kind, depth: u8) -> Result<()> {
-        let deeper = || {
-            depth
-                .checked_sub(1)
-                .ok_or("structs inside structs without end: damaged")
-        };
         match kind {
-            // The value of a field that is a boolean stands in its type.
-            Kind::TRUE | Kind::FALSE => {}
-            Kind::BYTE => drop(self.byte()?),
-            Kind::I16 | Kind::I32 | Kind::I64 => drop(self.varint()?),
-            Kind::DOUBLE => drop(self.take(8)?),
-            Kind::UUID => drop(self.take(16)?),
-            Kind::BINARY => drop(self.binary(kind)?),
+            Kind::TRUE | Kind::FALSE => Ok(()),
+            Kind::BYTE => self.byte().map(drop),
+            Kind::I16 | Kind::I32 | Kind::I64 => self.skip_varint(),
+            Kind::DOUBLE => self.take(8).map(drop),
+            Kind::UUID => self.take(16).map(drop),
+            Kind::BINARY => self.binary(kind).map(drop),
             Kind::LIST | Kind::SET => {
                 let (length, element) = self.list(kind)?;
-                for _ in 0..length {
-                    self.skip_element(element, deeper()?)?;
-                }
+                self.skip_elements(length, element, depth.checked_sub(1).ok_or(Damage::TooDeep)?)
             }
             Kind::MAP => {
                 let length = self.length()?;
                 let kinds = if length > 0 { self.byte()? } else { 0 };
+                let deeper = depth.checked_sub(1).ok_or(Damage::TooDeep)?;
                 for _ in 0..length {
-                    self.skip_element(Kind(kinds >> 4), deeper()?)?;
-                    self.skip_element(Kind(kinds & 0x0f), deeper()?)?;
+                    self.skip_elements(1, Kind(kinds >> 4), deeper)?;
+                    self.skip_elements(1, Kind(kinds & 0x0f), deeper)?;
                 }
+                Ok(())
             }
             Kind::STRUCT => {
+                let deeper = depth.checked_sub(1).ok_or(Damage::TooDeep)?;
                 let mut fields = Fields::default();
                 while let Some((_, kind)) = fields.next(self)? {
-                    self.skip_below(kind, deeper()?)?;
+                    if kind.is_integer() {
+                        self.skip_varint()?;
+                    } else {
+                        self.skip_below(kind, deeper)?;
+                    }
                 }
+                Ok(())
             }
-            Kind(unknown) => return Err(format!("a value of the unknown type {unknown}: damaged")),
+            Kind(_) => Err(Damage::UnknownType),
         }
-        Ok(())
     }
 
-    /// Unlike in a field, a boolean in a list takes a byte.
-    fn skip_element(&mut self, kind: Kind, depth: u8) -> Result<()> {
+    fn skip_elements(&mut self, length: usize, kind: Kind, depth: u8) -> Result<()> {
         match kind {
-            Kind::TRUE | Kind::FALSE => self.byte().map(drop),
-            other => self.skip_below(other, depth),
+            // Unlike in a field, a boolean in a list takes a byte.
+            Kind::TRUE | Kind::FALSE => self.take(length).map(drop),
+            Kind::I16 | Kind::I32 | Kind::I64 => (0..length).try_for_each(|_| self.skip_varint()),
+            other => (0..length).try_for_each(|_| self.skip_below(other, depth)),
         }
     }
-}
-
-const ENDS_EARLY: &str = "the footer ends in the middle of a value: damaged";
-
-#[cold]
-fn wrong(kind: Kind, wanted: &str) -> String {
-    format!("a value of type {} where {wanted} should be: damaged", kind.0)
 }
 
 #[cfg(test)]
@@ -254,18 +309,18 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        check(&[], Err(ENDS_EARLY.into()));
-        check(&[0x18, 200, 1], Err(ENDS_EARLY.into()));
+        check(&[], Err(Damage::EndsEarly));
+        check(&[0x18, 200, 1], Err(Damage::EndsEarly));
         check(
             &[0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-            Err("a number longer than 64 bits: damaged".into()),
+            Err(Damage::LongNumber),
         );
-        check(&[0x1e, 0], Err("a value of the unknown type 14: damaged".into()));
-        check(&[0x1c; 100], Err("structs inside structs without end: damaged".into()));
+        check(&[0x1e, 0], Err(Damage::UnknownType));
+        check(&[0x1c; 100], Err(Damage::TooDeep));
         // A list that claims 2⁶³ elements ends where the bytes do.
         check(
             &[0x19, 0xf5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1],
-            Err(ENDS_EARLY.into()),
+            Err(Damage::EndsEarly),
         );
     }
 

@@ -11,7 +11,7 @@ use crate::discover::{Found, tiles};
 use crate::footer::{Footer, FooterReader};
 use crate::keys::{Keys, pixel_of_order};
 use crate::read_at::{ReadAt, State};
-use crate::registry::{Known, hex, registered};
+use crate::registry::{Known, hex, registered, row_number};
 use crate::store::{Store, Tx, on};
 use crate::sync::{blocking, hash_of};
 use crate::{Error, KeyColumns, Result, SyncOptions};
@@ -356,8 +356,8 @@ async fn schemas(store: &Store, tx: &mut Tx) -> Result<HashMap<String, BTreeMap<
 
 /// Are the ids of a file those of the index?
 async fn compare_ids(store: &Store, tx: &mut Tx, tile: i32, ids: &[i64]) -> Result<Option<Problem>> {
-    const SQL: &str = "SELECT targetid FROM galaxies WHERE tile = $1 ORDER BY row_in_tile";
-    let indexed: Vec<(i64,)> = on!(tx, connection => sqlx::query_as(SQL).bind(tile).fetch_all(connection).await)
+    const SQL: &str = "SELECT targetid FROM galaxies WHERE galaxy >= $1 AND galaxy < $2 ORDER BY galaxy";
+    let indexed: Vec<(i64,)> = on!(tx, connection => sqlx::query_as(SQL).bind(row_number(tile, 0)).bind(row_number(tile + 1, 0)).fetch_all(connection).await)
         .map_err(store.failed("read ids"))?;
     if indexed.len() != ids.len() {
         return Ok(Some(Problem::IndexedRows {
