@@ -146,8 +146,9 @@ pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<Ca
                 is_fresh: true,
                 ..CATALOGUE
             };
-            let rows = (0..facts.keys.len()).map(|row| key_cells(&facts.keys, row));
-            report.rows += store.pour(&mut tx, table, rows).await?;
+            let mut catalogue = store.pouring(&mut tx, table).await?;
+            catalogue.fill((0..facts.keys.len()).map(|row| key_cells(&facts.keys, row)))?;
+            report.rows += catalogue.end().await?;
         }
         report.files += files.len() as u64;
         if let Some(progress) = &options.progress {

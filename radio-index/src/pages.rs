@@ -86,11 +86,7 @@ pub(crate) struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     /// Reads the bytes of some columns, those that lie close together in one go.
-    pub(crate) fn open(
-        file: &dyn ReadAt,
-        footer: &'a Footer,
-        columns: &[usize],
-    ) -> Result<Self, String> {
+    pub(crate) fn open(file: &dyn ReadAt, footer: &'a Footer, columns: &[usize]) -> Result<Self, String> {
         let rows = usize::try_from(footer.rows()).map_err(|_| format!("{} rows: damaged", footer.rows()))?;
         let mut windows = Vec::with_capacity(footer.row_groups().len());
         for group in 0..footer.row_groups().len() {

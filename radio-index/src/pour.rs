@@ -11,6 +11,7 @@ pub(crate) struct Table<const N: usize> {
     /// Columns that identify a row which is to be replaced; empty where a second row is an error.
     pub(crate) replace_by: &'static [&'static str],
     /// Was the table emptied in this transaction? PostgreSQL then stores its rows as settled ones.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "SQLite has no such thing"))]
     pub(crate) is_fresh: bool,
 }
 
@@ -44,23 +45,74 @@ impl<'a> Cell<'a> {
 }
 
 impl Store {
-    /// Pours rows into a table and returns how many there were.
-    pub(crate) async fn pour<'a, const N: usize, R>(&self, tx: &mut Tx, table: Table<N>, rows: R) -> Result<u64>
-    where
-        R: IntoIterator<Item = [Cell<'a>; N]>,
-        R::IntoIter: Send,
-    {
-        let rows = rows.into_iter();
-        match tx {
+    /// Opens a table for rows: [`Pouring::fill`] takes them, [`Pouring::end`] waits until they are there.
+    ///
+    /// Rows are iterators over what is borrowed, and no future could hold those and still move between threads. So the
+    /// waiting is done before and after them.
+    pub(crate) async fn pouring<'t, const N: usize>(
+        &'t self,
+        tx: &'t mut Tx,
+        table: Table<N>,
+    ) -> Result<Pouring<'t, N>> {
+        let into = match tx {
             #[cfg(feature = "sqlite")]
-            Tx::Sqlite(transaction) => sqlite::insert(transaction, &table, rows)
-                .await
-                .map_err(|e| self.error("insert rows", e)),
+            Tx::Sqlite(transaction) => {
+                Into::Sqlite(transaction.lock_handle().await.map_err(self.failed("insert rows"))?)
+            }
             #[cfg(feature = "postgres")]
-            Tx::Postgres(transaction) => postgres::copy(transaction, &table, rows)
-                .await
-                .map_err(|e| self.error("copy rows", e.into())),
+            Tx::Postgres(transaction) => Into::Postgres(transaction, postgres::begin()),
+        };
+        Ok(Pouring {
+            store: self,
+            table,
+            into,
+            count: 0,
+        })
+    }
+}
+
+/// A table that is open for rows.
+pub(crate) struct Pouring<'t, const N: usize> {
+    store: &'t Store,
+    table: Table<N>,
+    into: Into<'t>,
+    count: u64,
+}
+
+enum Into<'t> {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::sqlite::LockedSqliteHandle<'t>),
+    /// With what is to be sent.
+    #[cfg(feature = "postgres")]
+    Postgres(&'t mut sqlx::PgConnection, Vec<u8>),
+}
+
+impl<const N: usize> Pouring<'_, N> {
+    pub(crate) fn fill<'a>(&mut self, rows: impl IntoIterator<Item = [Cell<'a>; N]>) -> Result<()> {
+        self.count += match &mut self.into {
+            #[cfg(feature = "sqlite")]
+            Into::Sqlite(handle) => {
+                sqlite::insert(handle, &self.table, rows).map_err(|e| self.store.error("insert rows", e.into()))?
+            }
+            #[cfg(feature = "postgres")]
+            Into::Postgres(_, bytes) => postgres::encode_rows(bytes, rows),
+        };
+        Ok(())
+    }
+
+    /// Returns how many rows there were.
+    pub(crate) async fn end(self) -> Result<u64> {
+        match self.into {
+            #[cfg(feature = "sqlite")]
+            Into::Sqlite(_) => {}
+            #[cfg(feature = "postgres")]
+            Into::Postgres(connection, bytes) => {
+                postgres::copy(connection, &self.table, bytes)
+                    .await
+                    .map_err(self.store.failed("copy rows"))?;
+            }
         }
+        Ok(self.count)
     }
 }
 
@@ -80,11 +132,9 @@ fn on_conflict<const N: usize>(table: &Table<N>) -> String {
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
-    use sqlx::SqliteConnection;
+    use sqlx::sqlite::LockedSqliteHandle;
 
     use super::{Cell, Table, on_conflict};
-
-    type Error = Box<dyn std::error::Error + Send + Sync>;
 
     /// Runs one prepared statement for each row.
     ///
@@ -94,15 +144,13 @@ mod sqlite {
         unsafe_code,
         reason = "the one way to use a connection of sqlx with rusqlite's statements"
     )]
-    pub(super) async fn insert<'a, const N: usize>(
-        connection: &mut SqliteConnection,
+    pub(super) fn insert<'a, const N: usize>(
+        locked: &mut LockedSqliteHandle<'_>,
         table: &Table<N>,
-        rows: impl Iterator<Item = [Cell<'a>; N]> + Send,
-    ) -> Result<u64, Error> {
-        let mut locked = connection.lock_handle().await?;
-        // SAFETY: the pointer is a valid, open connection: `locked` holds it, borrows it from sqlx until the end of this
-        // function, and keeps sqlx's own thread from using it. `from_handle` takes no ownership, so dropping `connection`
-        // does not close it, and `connection` is declared after `locked` and so dropped before it.
+        rows: impl IntoIterator<Item = [Cell<'a>; N]>,
+    ) -> rusqlite::Result<u64> {
+        // SAFETY: the pointer is a valid, open connection: `locked` holds it, outlives this function, and keeps sqlx's own
+        // thread from using it meanwhile. `from_handle` takes no ownership, so dropping `connection` does not close it.
         let connection = unsafe { rusqlite::Connection::from_handle(locked.as_raw_handle().as_ptr()) }?;
         let places = vec!["?"; N].join(", ");
         let mut statement = connection.prepare(&format!(
@@ -138,20 +186,38 @@ mod postgres {
     /// Bytes that are sent together.
     const PIECE: usize = 1 << 20;
 
+    /// What binary COPY begins with: its signature, no flags, no extension.
+    pub(super) fn begin() -> Vec<u8> {
+        b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec()
+    }
+
+    pub(super) fn encode_rows<'a, const N: usize>(
+        bytes: &mut Vec<u8>,
+        rows: impl IntoIterator<Item = [Cell<'a>; N]>,
+    ) -> u64 {
+        let mut count = 0;
+        for row in rows {
+            bytes.extend_from_slice(&(N as u16).to_be_bytes());
+            row.iter().for_each(|cell| encode(bytes, cell));
+            count += 1;
+        }
+        count
+    }
+
     /// COPY, where nothing is to be replaced; otherwise COPY into a table for the moment, and from there on.
-    pub(super) async fn copy<'a, const N: usize>(
+    pub(super) async fn copy<const N: usize>(
         connection: &mut PgConnection,
         table: &Table<N>,
-        rows: impl Iterator<Item = [Cell<'a>; N]> + Send,
-    ) -> sqlx::Result<u64> {
+        bytes: Vec<u8>,
+    ) -> sqlx::Result<()> {
         let (name, columns) = (table.name, table.columns.join(", "));
         if table.replace_by.is_empty() {
-            return copy_into(connection, name, &columns, table.is_fresh, rows).await;
+            return send(connection, name, &columns, table.is_fresh, bytes).await;
         }
         let poured = format!("poured_{name}");
         let create = format!("CREATE TEMPORARY TABLE {poured} (LIKE {name}) ON COMMIT DROP");
         sqlx::query(AssertSqlSafe(create)).execute(&mut *connection).await?;
-        let count = copy_into(connection, &poured, &columns, false, rows).await?;
+        send(connection, &poured, &columns, false, bytes).await?;
         let insert = format!(
             "INSERT INTO {name} ({columns}) SELECT {columns} FROM {poured}{}",
             on_conflict(table)
@@ -159,38 +225,26 @@ mod postgres {
         sqlx::query(AssertSqlSafe(insert)).execute(&mut *connection).await?;
         sqlx::query(AssertSqlSafe(format!("DROP TABLE {poured}")))
             .execute(connection)
-            .await?;
-        Ok(count)
+            .await
+            .map(drop)
     }
 
-    async fn copy_into<'a, const N: usize>(
+    async fn send(
         connection: &mut PgConnection,
         name: &str,
         columns: &str,
         is_fresh: bool,
-        rows: impl Iterator<Item = [Cell<'a>; N]> + Send,
-    ) -> sqlx::Result<u64> {
+        mut bytes: Vec<u8>,
+    ) -> sqlx::Result<()> {
+        // The end of binary COPY.
+        bytes.extend_from_slice(&(-1_i16).to_be_bytes());
         let freeze = if is_fresh { ", FREEZE" } else { "" };
         let statement = format!("COPY {name} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})");
         let mut copy = connection.copy_in_raw(&statement).await?;
-        let mut bytes = Vec::with_capacity(PIECE + (PIECE >> 2));
-        bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
-        // No flags, no extension.
-        bytes.extend_from_slice(&[0; 8]);
-        let mut count = 0;
-        for row in rows {
-            bytes.extend_from_slice(&(N as u16).to_be_bytes());
-            row.iter().for_each(|cell| encode(&mut bytes, cell));
-            count += 1;
-            if bytes.len() >= PIECE {
-                copy.send(bytes.as_slice()).await?;
-                bytes.clear();
-            }
+        for piece in bytes.chunks(PIECE) {
+            copy.send(piece).await?;
         }
-        bytes.extend_from_slice(&(-1_i16).to_be_bytes());
-        copy.send(bytes.as_slice()).await?;
-        copy.finish().await?;
-        Ok(count)
+        copy.finish().await.map(drop)
     }
 
     /// The binary form of COPY: the length, then the value, both with the highest byte first. The length of NULL is -1.

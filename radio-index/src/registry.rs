@@ -6,7 +6,7 @@ use std::ops::Range;
 use sqlx::AssertSqlSafe;
 
 use crate::discover::Found;
-use crate::footer::{ColumnChunk, Footer};
+use crate::footer::{ColumnChunk, Footer, RowGroup};
 use crate::keys::Keys;
 use crate::pour::{Cell, Table};
 use crate::read_at::State;
@@ -287,56 +287,47 @@ impl<'a> Entry<'a> {
                 .filter_map(|tile| Some((tile.job.tile, tile.outcome.as_ref().ok()?)))
         };
 
-        for (_, facts) in facts() {
-            let schema = facts.footer.schema();
-            if self.schemas.insert(schema.hash) {
-                let hash = hex(schema.hash);
-                let columns = facts.footer.columns().enumerate().map(|(number, (path, data_type))| {
-                    [
-                        Cell::Text(&hash),
-                        Cell::Small(small(number)),
-                        Cell::Text(path),
-                        Cell::Text(data_type),
-                    ]
-                });
-                self.store.pour(tx, SCHEMA_COLUMNS, columns).await?;
-            }
+        let new_schemas: Vec<&Facts> = facts()
+            .map(|(_, facts)| facts)
+            .filter(|facts| self.schemas.insert(facts.footer.schema().hash))
+            .collect();
+        let mut columns = self.store.pouring(tx, SCHEMA_COLUMNS).await?;
+        for facts in new_schemas {
+            let hash = hex(facts.footer.schema().hash);
+            columns.fill(facts.footer.columns().enumerate().map(|(number, (path, data_type))| {
+                [
+                    Cell::Text(&hash),
+                    Cell::Small(small(number)),
+                    Cell::Text(path),
+                    Cell::Text(data_type),
+                ]
+            }))?;
         }
-        let groups = facts().flat_map(|(tile, facts)| {
-            facts
-                .footer
-                .row_groups()
-                .iter()
-                .enumerate()
-                .map(move |(number, group)| {
-                    [
-                        Cell::Small(tile),
-                        Cell::Small(small(number)),
-                        int(group.first_row),
-                        int(group.rows),
-                        int(group.first_byte),
-                        int(group.bytes),
-                    ]
-                })
-        });
-        self.store.pour(tx, ROW_GROUPS, groups).await?;
-        let chunks = facts().flat_map(|(tile, facts)| {
-            facts
-                .footer
-                .chunks()
-                .iter()
-                .zip(&facts.bounds)
-                .map(move |(chunk, bounds)| column_chunk(tile, chunk, bounds))
-        });
-        self.store.pour(tx, COLUMN_CHUNKS, chunks).await?;
-        let galaxies = Table {
+        columns.end().await?;
+
+        let mut groups = self.store.pouring(tx, ROW_GROUPS).await?;
+        groups.fill(facts().flat_map(|(tile, facts)| {
+            let numbered = facts.footer.row_groups().iter().enumerate();
+            numbered.map(move |(number, group)| row_group(tile, number, group))
+        }))?;
+        groups.end().await?;
+
+        let mut chunks = self.store.pouring(tx, COLUMN_CHUNKS).await?;
+        chunks.fill(facts().flat_map(|(tile, facts)| {
+            let with_bounds = facts.footer.chunks().iter().zip(&facts.bounds);
+            with_bounds.map(move |(chunk, bounds)| column_chunk(tile, chunk, bounds))
+        }))?;
+        chunks.end().await?;
+
+        let table = Table {
             is_fresh: self.is_first,
             ..GALAXIES
         };
-        let rows =
-            facts().flat_map(|(tile, facts)| (0..facts.keys.len()).map(move |row| galaxy(tile, &facts.keys, row)));
-        self.store.pour(tx, galaxies, rows).await?;
-        Ok(())
+        let mut galaxies = self.store.pouring(tx, table).await?;
+        galaxies.fill(
+            facts().flat_map(|(tile, facts)| (0..facts.keys.len()).map(move |row| galaxy(tile, &facts.keys, row))),
+        )?;
+        galaxies.end().await.map(drop)
     }
 
     async fn files(&self, tx: &mut Tx, looked: &[Looked]) -> Result<()> {
@@ -354,6 +345,7 @@ impl<'a> Entry<'a> {
                 Err(_) => Texts(String::new(), String::new(), String::new(), ""),
             })
             .collect();
+        let mut files = self.store.pouring(tx, FILES).await?;
         let rows = looked
             .iter()
             .zip(&texts)
@@ -377,7 +369,8 @@ impl<'a> Entry<'a> {
                     Cell::text(looked.outcome.as_ref().err().map(String::as_str)),
                 ]
             });
-        self.store.pour(tx, FILES, rows).await.map(drop)
+        files.fill(rows)?;
+        files.end().await.map(drop)
     }
 
     /// Builds what was left out, and returns whether most rows are new.
@@ -456,6 +449,17 @@ pub(crate) async fn analyze(store: &Store, tx: &mut Tx) -> Result<()> {
         store.execute(tx, *statement, &[]).await?;
     }
     Ok(())
+}
+
+fn row_group(tile: i32, number: usize, group: &RowGroup) -> [Cell<'static>; 6] {
+    [
+        Cell::Small(tile),
+        Cell::Small(small(number)),
+        int(group.first_row),
+        int(group.rows),
+        int(group.first_byte),
+        int(group.bytes),
+    ]
 }
 
 fn column_chunk<'a>(tile: i32, chunk: &ColumnChunk, bounds: &'a (Option<String>, Option<String>)) -> [Cell<'a>; 10] {

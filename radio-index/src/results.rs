@@ -201,7 +201,7 @@ pub(crate) async fn record_scores(
 ) -> Result<u64> {
     let mut tx = store.write().await?;
     enter_run(store, &mut tx, "anomalies", run).await?;
-    let rows = scores.into_iter().map(|s| {
+    let count = pour(store, &mut tx, ANOMALIES, scores, run, |s, run| {
         if !s.score.is_finite() {
             let reason = "the score is not a finite number: leave the row out, or fix the scorer";
             return Err(Error::BadResult {
@@ -216,11 +216,11 @@ pub(crate) async fn record_scores(
             Cell::real(s.snr),
             Cell::real(s.worst_wavelength),
             Cell::Int(s.flags),
-            Cell::Text(&run.name),
+            Cell::Text(run),
         ];
         Ok((s.targetid, cells))
     });
-    let count = pour(store, &mut tx, ANOMALIES, rows).await?;
+    let count = count.await?;
     store.commit(tx).await?;
     Ok(count)
 }
@@ -240,13 +240,13 @@ pub(crate) async fn record_groups(
         )
         .await?;
     let members = members.into_iter().filter(|m| m.group_id >= 0);
-    let rows = members.map(|m| {
+    let count = pour(store, &mut tx, GROUPS, members, run, |m, run| {
         Ok((
             m.targetid,
-            [Cell::Int(m.targetid), Cell::Int(m.group_id), Cell::Text(&run.name)],
+            [Cell::Int(m.targetid), Cell::Int(m.group_id), Cell::Text(run)],
         ))
     });
-    let count = pour(store, &mut tx, GROUPS, rows).await?;
+    let count = count.await?;
     store.commit(tx).await?;
     Ok(count)
 }
@@ -258,7 +258,7 @@ pub(crate) async fn record_classes(
 ) -> Result<u64> {
     let mut tx = store.write().await?;
     enter_run(store, &mut tx, "classes", run).await?;
-    let rows = classes.into_iter().map(|c| {
+    let count = pour(store, &mut tx, CLASSES, classes, run, |c, run| {
         c.check()?;
         let [p_void, p_sheet, p_filament, p_knot] = c.probabilities.map(Cell::Real);
         let name = Cell::Text(c.class().name());
@@ -271,11 +271,11 @@ pub(crate) async fn record_classes(
                 p_sheet,
                 p_filament,
                 p_knot,
-                Cell::Text(&run.name),
+                Cell::Text(run),
             ],
         ))
     });
-    let count = pour(store, &mut tx, CLASSES, rows).await?;
+    let count = count.await?;
     store.commit(tx).await?;
     Ok(count)
 }
@@ -390,29 +390,36 @@ async fn enter_run(store: &Store, tx: &mut Tx, kind: &str, run: &Run) -> Result<
 }
 
 /// Writes rows in batches. Of rows with the same id in a batch the last one counts, as it does between batches.
-async fn pour<'a, const WIDTH: usize>(
+async fn pour<R, const WIDTH: usize>(
     store: &Store,
     tx: &mut Tx,
     table: Table<WIDTH>,
-    rows: impl Iterator<Item = Result<(i64, [Cell<'a>; WIDTH])>>,
+    rows: impl IntoIterator<Item = R>,
+    run: &Run,
+    cells: for<'r> fn(&'r R, &'r str) -> Result<(i64, [Cell<'r>; WIDTH])>,
 ) -> Result<u64> {
     let mut count = 0;
-    let mut rows = rows.peekable();
+    let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        let mut place_of = HashMap::<i64, usize>::new();
-        let mut batch: Vec<[Cell<'a>; WIDTH]> = Vec::new();
-        for row in rows.by_ref().take(BATCH) {
-            let (id, row) = row?;
-            match place_of.get(&id) {
-                Some(&place) => batch[place] = row,
-                None => {
-                    place_of.insert(id, batch.len());
-                    batch.push(row);
+        let batch: Vec<R> = rows.by_ref().take(BATCH).collect();
+        count += batch.len() as u64;
+        let mut pouring = store.pouring(tx, table).await?;
+        {
+            let mut place_of = HashMap::<i64, usize>::new();
+            let mut last: Vec<[Cell<'_>; WIDTH]> = Vec::new();
+            for row in &batch {
+                let (id, row) = cells(row, &run.name)?;
+                match place_of.get(&id) {
+                    Some(&place) => last[place] = row,
+                    None => {
+                        place_of.insert(id, last.len());
+                        last.push(row);
+                    }
                 }
             }
-            count += 1;
+            pouring.fill(last)?;
         }
-        store.pour(tx, table, batch).await?;
+        pouring.end().await?;
     }
     Ok(count)
 }

@@ -62,7 +62,7 @@ pub(crate) async fn plan(store: &Store, selection: &Selection) -> Result<ReadPla
     let slices = by_uri.iter().flat_map(|(number, tile)| {
         let ranges = match &rows {
             Some(rows) => ranges(rows, *number),
-            None => [0..tile.facts.rows].into(),
+            None => std::iter::once(0..tile.facts.rows).collect(),
         };
         ranges
             .into_iter()

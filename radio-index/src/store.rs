@@ -113,6 +113,10 @@ pub(crate) enum Tx {
 
 /// Which of the two databases, where they need other words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "both are spoken of, one is there")
+)]
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,

@@ -8,35 +8,49 @@ use radio_index::Index;
 /// Runs a test on an empty index of every database that this machine has: SQLite always, PostgreSQL where it is
 /// installed and the feature is on.
 pub(crate) async fn on_every_database(test: impl AsyncFn(Index, &Path)) {
+    on_every_database_at(async |url, folder| {
+        let index = Index::open(url).await.unwrap();
+        test(index.clone(), folder).await;
+        index.close().await;
+    })
+    .await;
+}
+
+/// The same for a test that opens the index by its address.
+pub(crate) async fn on_every_database_at(test: impl AsyncFn(&str, &Path)) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("index.db").display());
-    test(Index::open(&url).await.unwrap(), folder.path()).await;
+    test(&url, folder.path()).await;
 
     #[cfg(feature = "postgres")]
-    match postgres_binaries() {
-        Some(binaries) => {
-            let folder = tempfile::tempdir().unwrap();
-            let server = pgtemp::PgTempDB::builder().with_bin_path(binaries).start_async().await;
-            let index = open_when_ready(&server.connection_uri()).await;
-            test(index.clone(), folder.path()).await;
-            index.close().await;
-        }
-        None => {
-            skipped("on PostgreSQL: no initdb on the PATH or in /usr/lib/postgresql (as root, sudo is needed, too)");
-        }
+    if let Some(server) = server().await {
+        let folder = tempfile::tempdir().unwrap();
+        test(&server.connection_uri(), folder.path()).await;
     }
 }
 
-/// A server that was just started takes its time.
+/// A PostgreSQL server of its own, with an empty database, ready to be used; `None`, and a word about it, where there is none.
 #[cfg(feature = "postgres")]
-async fn open_when_ready(url: &str) -> Index {
+pub(crate) async fn server() -> Option<pgtemp::PgTempDB> {
+    let Some(binaries) = postgres_binaries() else {
+        skipped("on PostgreSQL: no initdb on the PATH or in /usr/lib/postgresql (as root, sudo is needed, too)");
+        return None;
+    };
+    let server = pgtemp::PgTempDB::builder().with_bin_path(binaries).start_async().await;
+    pool(&server.connection_uri()).await.close().await;
+    Some(server)
+}
+
+/// Connections to a server that may just have been started, and takes its time.
+#[cfg(feature = "postgres")]
+pub(crate) async fn pool(url: &str) -> sqlx::PgPool {
     for _ in 0..600 {
-        if let Ok(index) = Index::open(url).await {
-            return index;
+        if let Ok(pool) = sqlx::PgPool::connect(url).await {
+            return pool;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    Index::open(url).await.unwrap()
+    sqlx::PgPool::connect(url).await.unwrap()
 }
 
 /// Where PostgreSQL's programs are. Debian does not put them on the PATH.

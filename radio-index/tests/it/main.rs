@@ -6,8 +6,13 @@
     reason = "a panic is how a test fails"
 )]
 
+mod blocking;
+mod catalogue;
 mod database;
 mod faults;
+mod footers;
+mod kills;
+mod migrations;
 mod plan;
 mod real;
 mod results;
@@ -15,3 +20,4 @@ mod selection;
 mod summary;
 mod sync;
 mod tile;
+mod verify;

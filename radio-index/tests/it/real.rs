@@ -4,7 +4,7 @@ use crate::database::skipped;
 use radio_index::{Index, KeyColumns, Selection, SyncOptions};
 
 /// A folder of the real data, or `None` with a word about it.
-fn real_data(folder: &str) -> Option<PathBuf> {
+pub(crate) fn real_data(folder: &str) -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
     let root = PathBuf::from(std::env::var("RADIO_REAL_DATA").unwrap_or_else(|_| default.into())).join(folder);
     if !root.is_dir() {

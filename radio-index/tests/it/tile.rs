@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
@@ -82,6 +82,38 @@ pub(crate) fn write(path: &Path, rows: &[Row], group_rows: usize) -> PathBuf {
     }
     file.close().unwrap();
     path.to_owned()
+}
+
+/// Writes a tile of galaxies whose redshifts are of single precision, with few columns.
+pub(crate) fn write_single_precision(path: &Path, rows: i64) {
+    let schema = "message schema { required int64 targetid; required double target_ra; required double target_dec; optional float z; }";
+    write_columns(path, schema, |group| {
+        let ids = 0..rows;
+        column::<Int64Type>(group, ids.clone().map(Some));
+        column::<DoubleType>(group, ids.clone().map(|_| Some(10.0)));
+        column::<DoubleType>(group, ids.clone().map(|_| Some(20.0)));
+        column::<FloatType>(group, ids.map(|_| Some(0.1)));
+    });
+}
+
+/// Writes a tile whose ids lie in the file as they are: no codec, no dictionary.
+pub(crate) fn write_plain_ids(path: &Path, ids: &[i64]) {
+    write_columns(path, "message schema { required int64 targetid; }", |group| {
+        column::<Int64Type>(group, ids.iter().copied().map(Some));
+    });
+}
+
+fn write_columns(path: &Path, schema: &str, write: impl Fn(&mut SerializedRowGroupWriter<'_, File>)) {
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None);
+    let mut file =
+        SerializedFileWriter::new(File::create(path).unwrap(), schema, Arc::new(properties.build())).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    write(&mut group);
+    group.close().unwrap();
+    file.close().unwrap();
 }
 
 /// A survey of two tiles, of 5 and 3 rows, under `folder`.
