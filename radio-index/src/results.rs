@@ -389,6 +389,9 @@ async fn enter_run(store: &Store, tx: &mut Tx, kind: &str, run: &Run) -> Result<
     store.execute(tx, SQL, &values).await.map(drop)
 }
 
+/// The id of a row, and the row.
+type Keyed<'r, const WIDTH: usize> = (i64, [Cell<'r>; WIDTH]);
+
 /// Writes rows in batches. Of rows with the same id in a batch the last one counts, as it does between batches.
 async fn pour<R, const WIDTH: usize>(
     store: &Store,
@@ -396,7 +399,7 @@ async fn pour<R, const WIDTH: usize>(
     table: Table<WIDTH>,
     rows: impl IntoIterator<Item = R>,
     run: &Run,
-    cells: for<'r> fn(&'r R, &'r str) -> Result<(i64, [Cell<'r>; WIDTH])>,
+    cells: for<'r> fn(&'r R, &'r str) -> Result<Keyed<'r, WIDTH>>,
 ) -> Result<u64> {
     let mut count = 0;
     let mut rows = rows.into_iter().peekable();

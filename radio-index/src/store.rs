@@ -142,7 +142,14 @@ impl Store {
             Some("postgres" | "postgresql") => Pool::Postgres(open_postgres(url).await.map_err(|e| failed(e.into()))?),
             _ => return Err(Error::NoDriver { url: shown }),
         };
-        match &pool {
+        let this = Self {
+            pool,
+            url: shown.clone(),
+        };
+        if this.is_current().await {
+            return Ok(this);
+        }
+        match &this.pool {
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => {
                 // sqlx takes no lock here, and two programs may open a new file at once.
@@ -164,7 +171,27 @@ impl Store {
             }
             other => failed(other.into()),
         })?;
-        Ok(Self { pool, url: shown })
+        Ok(this)
+    }
+
+    /// Are the tables there, and of this version? Then nothing is written, so that a database that cannot be written can be
+    /// read.
+    async fn is_current(&self) -> bool {
+        type Applied = Vec<(i64, Vec<u8>)>;
+        const SQL: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
+        let (applied, wanted): (sqlx::Result<Applied>, _) = match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => (sqlx::query_as(SQL).fetch_all(pool).await, migrations("sqlite")),
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => (sqlx::query_as(SQL).fetch_all(pool).await, migrations("postgres")),
+        };
+        // Where there is no such table, it is new.
+        applied.is_ok_and(|applied| {
+            let wanted = wanted
+                .iter()
+                .map(|migration| (migration.version, migration.checksum.to_vec()));
+            wanted.eq(applied)
+        })
     }
 
     /// A transaction that sees one state of the database from its first query to its last.
@@ -332,6 +359,7 @@ async fn open_postgres(url: &str) -> sqlx::Result<sqlx::PgPool> {
 
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
+    use sqlx::Connection as _;
     use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
     let options: SqliteConnectOptions = url.parse()?;
     // A database in memory lives and dies with its one connection.
@@ -342,7 +370,8 @@ async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
     let pool = if in_memory {
         pool.min_connections(1).idle_timeout(None).max_lifetime(None)
     } else {
-        pool
+        // A full disk ends a transaction without sqlx's knowledge, and a connection that believes in it is of no use.
+        pool.before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
     };
     let options = options
         .create_if_missing(true)

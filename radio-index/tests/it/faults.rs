@@ -1,9 +1,11 @@
 use std::error::Error as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use radio_index::{Error, Index, KeyColumns, Selection, SyncOptions};
 
+use crate::database::skipped;
 use crate::tile::{self, Row};
 
 /// Syncs a good tile beside `bad.parquet`, which holds `bytes`: the good one must go through, the bad one be named.
@@ -194,4 +196,246 @@ async fn a_missing_folder_is_named() {
         matches!(&error, Error::Io { path, .. } if path == Path::new("/no/such/folder")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_full_disk_changes_nothing() {
+    // A file system of its own, of 600 kB, in a space of its own: nobody else sees it, and it goes with its process.
+    let space = ["--user", "--map-root-user", "--mount"];
+    let can = |args: &[&str]| {
+        Command::new("unshare")
+            .args(args)
+            .arg("true")
+            .status()
+            .is_ok_and(|s| s.success())
+    };
+    let Some(args) = [&space[..], &space[2..]].into_iter().find(|args| can(args)) else {
+        return skipped("a full disk: this system gives no file system to a test (unshare)");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let small = folder.path().join("small");
+    fs::create_dir(&small).unwrap();
+    let tiles = folder.path().join("tiles");
+    tile::survey(&tiles);
+    let script = format!(
+        "mount -t tmpfs -o size=600k radio {small} && exec \"$0\" --exact faults::fill_a_disk --nocapture",
+        small = small.display()
+    );
+    let output = Command::new("unshare")
+        .args(args)
+        .args(["sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .envs([(SMALL, &small), (TILES, &tiles)])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if text.contains("permission denied") && text.contains("mount:") {
+        return skipped("a full disk: this system lets no test mount a file system");
+    }
+    assert!(output.status.success() && text.contains("filled"), "{text}");
+}
+
+const SMALL: &str = "RADIO_TEST_SMALL_DISK";
+const TILES: &str = "RADIO_TEST_TILES";
+
+/// Not a test: what runs on the small file system.
+#[tokio::test]
+async fn fill_a_disk() {
+    let (Some(small), Some(tiles)) = (std::env::var_os(SMALL), std::env::var_os(TILES)) else {
+        return;
+    };
+    let small = Path::new(&small);
+    let index = Index::open(&format!("sqlite:{}", small.join("index.db").display()))
+        .await
+        .unwrap();
+    index.sync(&SyncOptions::new(&tiles)).await.unwrap();
+    let before = index.summary().await.unwrap();
+    let large = Path::new(&tiles).join("large.parquet");
+    tile::write(
+        &large,
+        &(0..50_000).map(|id| Row::galaxy(id, 0.1)).collect::<Vec<_>>(),
+        60_000,
+    );
+    let error = index.sync(&SyncOptions::new(&tiles)).await.unwrap_err();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    assert!(cause.to_string().contains("full"), "{error}: {cause}");
+    let scores = (0..50_000).map(|id| radio_index::AnomalyScore::new(id, 1.0));
+    assert!(index.record_scores(&radio_index::Run::new("a"), scores).await.is_err());
+    assert_eq!(index.summary().await.unwrap(), before);
+    // With room again, the same handle does it.
+    fs::remove_file(large).unwrap();
+    assert_eq!(index.sync(&SyncOptions::new(&tiles)).await.unwrap().unchanged, 2);
+    index.close().await;
+    let again = Index::open(&format!("sqlite:{}", small.join("index.db").display()))
+        .await
+        .unwrap();
+    assert_eq!(again.summary().await.unwrap(), before);
+    println!("filled");
+}
+
+#[tokio::test]
+async fn a_read_only_database_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    tile::survey(folder.path());
+    let index = Index::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+    let before = index.summary().await.unwrap();
+    index.close().await;
+    let read_only = Index::open(&format!("sqlite:{}?mode=ro", path.display()))
+        .await
+        .unwrap();
+    assert_eq!(read_only.summary().await.unwrap(), before);
+    tile::write(&folder.path().join("c.parquet"), &[Row::galaxy(31, 0.1)], 9);
+    let error = read_only.sync(&SyncOptions::new(folder.path())).await.unwrap_err();
+    assert!(
+        error.source().unwrap().to_string().contains("readonly"),
+        "{error}: {}",
+        error.source().unwrap()
+    );
+    assert_eq!(read_only.summary().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_index_of_a_newer_version() {
+    crate::database::on_every_database_at(async |url, _| {
+        Index::open(url).await.unwrap().close().await;
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'newer', TRUE, 'x', 0)";
+        if url.starts_with("sqlite") {
+            let pool = sqlx::SqlitePool::connect(url).await.unwrap();
+            sqlx::query(newer).execute(&pool).await.unwrap();
+            pool.close().await;
+        } else {
+            #[cfg(feature = "postgres")]
+            sqlx::query(newer).execute(&crate::database::pool(url).await).await.unwrap();
+        }
+        let error = Index::open(url).await.unwrap_err();
+        assert!(matches!(error, Error::OtherVersion { .. }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tile_that_changes_while_it_is_read_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    // Large enough that writing and reading meet.
+    let rows: Vec<Row> = (0..20_000).map(|id| Row::galaxy(id, 0.1)).collect();
+    tile::write(&path, &rows, 500);
+    let whole = fs::read(&path).unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (stop, path) = (stop.clone(), path.clone());
+        move || {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+                fs::write(&path, &whole).unwrap();
+            }
+        }
+    });
+    let index = Index::open("sqlite::memory:").await.unwrap();
+    let mut noticed = 0;
+    for _ in 0..300 {
+        let report = index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+        noticed += report.failed.len();
+        // Whatever was met: all rows, or none and a reason.
+        let rows = index.plan(&Selection::all()).await.unwrap().rows();
+        assert_eq!(rows, if report.failed.is_empty() { 20_000 } else { 0 }, "{report:?}");
+        if noticed > 3
+            && report
+                .failed
+                .iter()
+                .any(|(_, reason)| reason.contains("changed while it was read"))
+        {
+            break;
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    writer.join().unwrap();
+    assert!(noticed > 0);
+    index.sync(&SyncOptions::new(folder.path())).await.unwrap();
+    assert_eq!(index.plan(&Selection::all()).await.unwrap().rows(), 20_000);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_server_that_refuses_or_goes_away() {
+    let Some(server) = crate::database::server().await else {
+        return;
+    };
+    let url = server.connection_uri();
+    let folder = tempfile::tempdir().unwrap();
+    tile::survey(folder.path());
+    let options = SyncOptions::new(folder.path());
+    let index = Index::open(&url).await.unwrap();
+    index.sync(&options).await.unwrap();
+    let before = index.summary().await.unwrap();
+    let pool = crate::database::pool(&url).await;
+
+    // A password that is wrong. (This server asks for none, so one that is asked has to be made.)
+    let hba: (String,) = sqlx::query_as("SHOW hba_file").fetch_one(&pool).await.unwrap();
+    let trusting = fs::read_to_string(&hba.0).unwrap();
+    fs::write(&hba.0, "host all ann all scram-sha-256\n".to_owned() + &trusting).unwrap();
+    sqlx::raw_sql("CREATE ROLE ann LOGIN PASSWORD 'right'; SELECT pg_reload_conf()")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let as_ann = url
+        .replacen("postgres@", "ann:wrong@", 1)
+        .replacen("postgres:password@", "ann:wrong@", 1);
+    assert_ne!(as_ann, url);
+    let error = Index::open(&as_ann).await.unwrap_err();
+    let said = format!("{error}: {}", error.source().unwrap());
+    assert!(
+        said.contains("password authentication failed") && !said.contains("wrong@"),
+        "{said}"
+    );
+
+    // Read only.
+    sqlx::raw_sql("ALTER DATABASE postgres SET default_transaction_read_only = on")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let read_only = Index::open(&url).await.unwrap();
+    assert_eq!(read_only.summary().await.unwrap(), before);
+    tile::write(&folder.path().join("c.parquet"), &[Row::galaxy(31, 0.1)], 9);
+    let error = read_only.sync(&options).await.unwrap_err();
+    assert!(
+        error.source().unwrap().to_string().contains("read-only"),
+        "{}",
+        error.source().unwrap()
+    );
+    sqlx::raw_sql(
+        "SET default_transaction_read_only = off; ALTER DATABASE postgres RESET default_transaction_read_only",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+
+    // Connections that are cut in the middle of a sync.
+    let many: Vec<Row> = (0..200_000).map(|id| Row::galaxy(id, 0.1)).collect();
+    tile::write(&folder.path().join("many.parquet"), &many, 50_000);
+    let cutter = tokio::spawn(async move {
+        let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'COPY galaxies%' AND state = 'active'";
+        for _ in 0..60_000 {
+            let (cut,): (i64,) = sqlx::query_as(sql).fetch_one(&pool).await.unwrap();
+            if cut > 0 {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        false
+    });
+    let index = Index::open(&url).await.unwrap();
+    let outcome = index.sync(&options).await;
+    assert!(cutter.await.unwrap(), "the sync was never seen to copy");
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, Error::Store { .. }), "{error}");
+    assert_eq!(index.summary().await.unwrap(), before);
+    // The same handle finds its way back.
+    assert_eq!(index.sync(&options).await.unwrap().added.len(), 2);
+    index.close().await;
 }

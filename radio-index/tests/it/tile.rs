@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
@@ -93,6 +93,58 @@ pub(crate) fn write_single_precision(path: &Path, rows: i64) {
         column::<DoubleType>(group, ids.clone().map(|_| Some(10.0)));
         column::<DoubleType>(group, ids.clone().map(|_| Some(20.0)));
         column::<FloatType>(group, ids.map(|_| Some(0.1)));
+    });
+}
+
+/// A row with every key column.
+#[derive(Clone, Debug)]
+pub(crate) struct Full {
+    pub(crate) z: f64,
+    pub(crate) zwarn: Option<i64>,
+    pub(crate) objtype: Option<&'static str>,
+    pub(crate) desi_target: Option<i64>,
+    pub(crate) deltachi2: Option<f64>,
+    pub(crate) fiberstatus: Option<i32>,
+    pub(crate) primary: Option<bool>,
+    pub(crate) survey: &'static str,
+    pub(crate) program: &'static str,
+}
+
+impl Default for Full {
+    fn default() -> Self {
+        Self {
+            z: 0.5,
+            zwarn: Some(0),
+            objtype: Some("TGT"),
+            desi_target: Some(0),
+            deltachi2: None,
+            fiberstatus: Some(0),
+            primary: Some(true),
+            survey: "main",
+            program: "dark",
+        }
+    }
+}
+
+/// Writes a tile as a zcatalog spells its columns; the id of a row is its number.
+pub(crate) fn write_full(path: &Path, rows: &[Full]) {
+    let schema = "message schema {
+        required int64 TARGETID; optional double Z; optional int64 ZWARN; optional binary OBJTYPE (STRING);
+        optional int64 DESI_TARGET; optional double DELTACHI2; optional int32 COADD_FIBERSTATUS;
+        optional boolean ZCAT_PRIMARY; optional binary SURVEY (STRING); optional binary PROGRAM (STRING);
+    }";
+    write_columns(path, schema, |group| {
+        let text = |x: &str| ByteArray::from(x.as_bytes().to_vec());
+        column::<Int64Type>(group, (0..rows.len() as i64).map(Some));
+        column::<DoubleType>(group, rows.iter().map(|r| Some(r.z)));
+        column::<Int64Type>(group, rows.iter().map(|r| r.zwarn));
+        column::<ByteArrayType>(group, rows.iter().map(|r| r.objtype.map(text)));
+        column::<Int64Type>(group, rows.iter().map(|r| r.desi_target));
+        column::<DoubleType>(group, rows.iter().map(|r| r.deltachi2));
+        column::<Int32Type>(group, rows.iter().map(|r| r.fiberstatus));
+        column::<BoolType>(group, rows.iter().map(|r| r.primary));
+        column::<ByteArrayType>(group, rows.iter().map(|r| Some(text(r.survey))));
+        column::<ByteArrayType>(group, rows.iter().map(|r| Some(text(r.program))));
     });
 }
 
