@@ -66,9 +66,7 @@ fn main() {
 
 /// What is done once in the life of an index.
 fn once(data: &Data, name: &str, url: &str, folder: &Path) {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let _ = fs::remove_file(folder.join(format!("index.db{suffix}")));
-    }
+    reset(url, folder);
     // Tiles with few rows: their footers and registry.
     let index = Index::open(url).unwrap();
     let tiles = SyncOptions::new(&data.tiles).with_node("tiles");
@@ -187,7 +185,7 @@ fn selections<M: Measurement>(c: &mut Criterion<M>, name: &str, url: &str, data:
         let rows = index.plan(&selection).unwrap().rows();
         assert!(rows > 0);
         group.bench_function(format!("{case}: {rows} rows"), |b| {
-            b.iter(|| black_box(index.plan(&selection).unwrap().rows()))
+            b.iter(|| black_box(index.plan(&selection).unwrap().rows()));
         });
     }
     group.finish();

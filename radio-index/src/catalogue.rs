@@ -170,8 +170,8 @@ pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<Ca
     analyze(store, &mut tx).await?;
     count(store, &mut tx, &mut report).await?;
     report.repeated = keep_best(store, &mut tx).await?;
-    join_all(store, &mut tx).await?;
-    count_joined(store, &mut tx, &mut report).await?;
+    join_all(store, &mut tx, &mut report).await?;
+    report.without_spectrum = without_spectrum(store, &mut tx).await?;
     analyze(store, &mut tx).await?;
     store.commit(tx).await?;
     store.settle(true).await?;
@@ -222,7 +222,8 @@ async fn keep_best(store: &Store, tx: &mut Tx) -> Result<u64> {
         "DELETE FROM catalogue WHERE {row} IN (SELECT place FROM (
             SELECT {row} AS place, ROW_NUMBER() OVER (PARTITION BY targetid ORDER BY
                 COALESCE(is_primary, 0) DESC, CASE WHEN zwarn = 0 THEN 0 ELSE 1 END, COALESCE(deltachi2, -1) DESC, z, {row}) AS rank
-            FROM catalogue) AS ranked WHERE rank > 1)"
+            FROM catalogue WHERE targetid IN (SELECT targetid FROM catalogue GROUP BY targetid HAVING COUNT(*) > 1)
+        ) AS ranked WHERE rank > 1)"
     );
     store.execute(tx, sql, &[]).await
 }
@@ -233,7 +234,7 @@ fn said(column: &str, table: &str) -> String {
 }
 
 /// Joins every tile: writing all rows anew is faster than changing most of them.
-async fn join_all(store: &Store, tx: &mut Tx) -> Result<()> {
+async fn join_all(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> Result<()> {
     if !any_row(store, tx, "galaxies").await? {
         return Ok(());
     }
@@ -243,7 +244,7 @@ async fn join_all(store: &Store, tx: &mut Tx) -> Result<()> {
         .map(|c| format!("{} AS {c}", said(c, "g")))
         .collect();
     let sql = format!(
-        "CREATE TEMPORARY TABLE joined AS SELECT g.galaxy, g.targetid, {}
+        "CREATE TEMPORARY TABLE joined AS SELECT g.galaxy, g.targetid, {}, c.targetid AS catalogued
         FROM galaxies g LEFT JOIN catalogue c ON c.targetid = g.targetid",
         joined.join(", ")
     );
@@ -252,6 +253,10 @@ async fn join_all(store: &Store, tx: &mut Tx) -> Result<()> {
     drop_indexes(store, tx).await?;
     let sql = format!("INSERT INTO galaxies ({columns}) SELECT {columns} FROM joined ORDER BY galaxy");
     store.execute(tx, sql, &[]).await?;
+    let counts = integers(store, tx, "SELECT COUNT(*), COUNT(catalogued) FROM joined".into()).await?;
+    if let [rows, joined] = *counts {
+        (report.joined, report.not_joined) = (joined, rows - joined);
+    }
     store.execute(tx, "DROP TABLE joined", &[]).await?;
     build_indexes(store, tx).await
 }
@@ -278,18 +283,15 @@ pub(crate) async fn join_tiles(store: &Store, tx: &mut Tx, tiles: &[i32]) -> Res
     Ok(())
 }
 
-async fn count_joined(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> Result<()> {
-    let sql = "SELECT
-        (SELECT COUNT(*) FROM catalogue c WHERE NOT EXISTS (SELECT 1 FROM galaxies g WHERE g.targetid = c.targetid)),
-        (SELECT COUNT(*) FROM galaxies g WHERE EXISTS (SELECT 1 FROM catalogue c WHERE c.targetid = g.targetid)),
-        (SELECT COUNT(*) FROM galaxies)";
-    let counts = integers(store, tx, sql.into()).await?;
-    if let [without_spectrum, joined, all] = *counts {
-        report.without_spectrum = without_spectrum;
-        report.joined = joined;
-        report.not_joined = all - joined;
-    }
-    Ok(())
+/// Targets of the catalogue that no tile has.
+async fn without_spectrum(store: &Store, tx: &mut Tx) -> Result<u64> {
+    let sql = "SELECT COUNT(*) FROM catalogue c
+        WHERE NOT EXISTS (SELECT 1 FROM galaxies g WHERE g.targetid = c.targetid)";
+    Ok(integers(store, tx, sql.into())
+        .await?
+        .first()
+        .copied()
+        .unwrap_or_default())
 }
 
 /// The one row of counts that a query returns.

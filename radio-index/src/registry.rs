@@ -240,7 +240,12 @@ pub(crate) struct Entry<'a> {
     /// Are its indexes built in the end, since most rows are new?
     builds_indexes: bool,
     schemas: HashSet<u64>,
+    /// Files whose galaxies are entered already.
+    pending: Vec<Looked>,
 }
+
+/// So many files are entered into the registry together: each COPY costs a round trip.
+const TOGETHER: usize = 2048;
 
 impl<'a> Entry<'a> {
     /// Prepares the tables for some files. Where they are a third of all or more, building the indexes in the end is faster
@@ -270,30 +275,48 @@ impl<'a> Entry<'a> {
             is_first,
             builds_indexes,
             schemas: HashSet::new(),
+            pending: Vec::new(),
         })
     }
 
-    pub(crate) async fn add(&mut self, tx: &mut Tx, looked: &[Looked]) -> Result<()> {
+    pub(crate) async fn add(&mut self, tx: &mut Tx, mut looked: Vec<Looked>) -> Result<()> {
         let changed: Vec<i32> = looked
             .iter()
             .filter(|tile| !tile.job.is_new)
             .map(|tile| tile.job.tile)
             .collect();
         forget(self.store, tx, &changed).await?;
-        self.files(tx, looked).await?;
-        let facts = || {
-            looked
-                .iter()
-                .filter_map(|tile| Some((tile.job.tile, tile.outcome.as_ref().ok()?)))
+        let table = Table {
+            is_fresh: self.is_first,
+            ..GALAXIES
         };
+        let mut galaxies = self.store.pouring(tx, table).await?;
+        for (tile, facts) in facts(&looked) {
+            galaxies.fill((0..facts.keys.len()).map(|row| galaxy(tile, &facts.keys, row)))?;
+        }
+        galaxies.end().await?;
+        for facts in looked.iter_mut().filter_map(|tile| tile.outcome.as_mut().ok()) {
+            facts.keys = Keys::default();
+        }
+        self.pending.append(&mut looked);
+        if self.pending.len() >= TOGETHER {
+            self.register(tx).await?;
+        }
+        Ok(())
+    }
 
+    /// Enters what is pending into the registry.
+    async fn register(&mut self, tx: &mut Tx) -> Result<()> {
+        let looked = std::mem::take(&mut self.pending);
+        self.files(tx, &looked).await?;
+        let facts = || facts(&looked);
         let new_schemas: Vec<&Facts> = facts()
             .map(|(_, facts)| facts)
             .filter(|facts| self.schemas.insert(facts.footer.schema().hash))
             .collect();
-        let mut columns = self.store.pouring(tx, SCHEMA_COLUMNS).await?;
         for facts in new_schemas {
             let hash = hex(facts.footer.schema().hash);
+            let mut columns = self.store.pouring(tx, SCHEMA_COLUMNS).await?;
             columns.fill(facts.footer.columns().enumerate().map(|(number, (path, data_type))| {
                 [
                     Cell::Text(&hash),
@@ -302,8 +325,8 @@ impl<'a> Entry<'a> {
                     Cell::Text(data_type),
                 ]
             }))?;
+            columns.end().await?;
         }
-        columns.end().await?;
 
         let mut groups = self.store.pouring(tx, ROW_GROUPS).await?;
         groups.fill(facts().flat_map(|(tile, facts)| {
@@ -317,17 +340,7 @@ impl<'a> Entry<'a> {
             let with_bounds = facts.footer.chunks().iter().zip(&facts.bounds);
             with_bounds.map(move |(chunk, bounds)| column_chunk(tile, chunk, bounds))
         }))?;
-        chunks.end().await?;
-
-        let table = Table {
-            is_fresh: self.is_first,
-            ..GALAXIES
-        };
-        let mut galaxies = self.store.pouring(tx, table).await?;
-        galaxies.fill(
-            facts().flat_map(|(tile, facts)| (0..facts.keys.len()).map(move |row| galaxy(tile, &facts.keys, row))),
-        )?;
-        galaxies.end().await.map(drop)
+        chunks.end().await.map(drop)
     }
 
     async fn files(&self, tx: &mut Tx, looked: &[Looked]) -> Result<()> {
@@ -374,13 +387,21 @@ impl<'a> Entry<'a> {
     }
 
     /// Builds what was left out, and returns whether most rows are new.
-    pub(crate) async fn end(self, tx: &mut Tx) -> Result<bool> {
+    pub(crate) async fn end(mut self, tx: &mut Tx) -> Result<bool> {
+        self.register(tx).await?;
         if self.builds_indexes {
             build_indexes(self.store, tx).await?;
         }
         analyze(self.store, tx).await?;
         Ok(self.builds_indexes)
     }
+}
+
+/// The files that could be read.
+fn facts(looked: &[Looked]) -> impl Iterator<Item = (i32, &Facts)> {
+    looked
+        .iter()
+        .filter_map(|tile| Some((tile.job.tile, tile.outcome.as_ref().ok()?)))
 }
 
 pub(crate) async fn any_row(store: &Store, tx: &mut Tx, table: &'static str) -> Result<bool> {

@@ -172,8 +172,6 @@ impl Reader<'_> {
     /// Rows, dead rows, rows with a redshift, with a position, with a value in each column, with a fill value in each real
     /// one, and of each kind of target: in one pass.
     async fn counts(&mut self) -> Result<Vec<i64>> {
-        use sqlx::Row as _;
-
         let when = |condition: &str| format!("COUNT(CASE WHEN {condition} THEN 1 END)");
         let mut columns = vec![
             "COUNT(*)".to_owned(),
@@ -184,7 +182,15 @@ impl Reader<'_> {
         columns.extend(COLUMNS.map(|column| format!("COUNT({column})")));
         columns.extend(REALS.map(|column| when(&is_fill(column))));
         columns.extend(TARGETS.map(|(_, bit)| when(&format!("desi_target & {} <> 0", 1_i64 << bit))));
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM galaxies", columns.join(", ")));
+        self.integers(format!("SELECT {} FROM galaxies", columns.join(", ")))
+            .await
+    }
+
+    /// The one row of integers that a query returns.
+    async fn integers(&mut self, sql: String) -> Result<Vec<i64>> {
+        use sqlx::Row as _;
+
+        let sql = sqlx::AssertSqlSafe(sql);
         on!(&mut *self.tx, connection => {
             sqlx::query(sql)
                 .fetch_one(connection)
@@ -228,22 +234,15 @@ impl Reader<'_> {
         let start = if start > bounds.min { start - width } else { start };
         let edge = |bin: usize| start + bin as f64 * width;
         let bins = (1..).find(|&bin| edge(bin) > bounds.max).unwrap_or(1);
-        // The edges go into the query, so that the database and the reader of the histogram mean the same numbers.
-        let edges: Vec<String> = (0..bins)
-            .map(|bin| format!("({bin}, {:?}, {:?})", edge(bin), edge(bin + 1)))
-            .collect();
-        let sql = format!(
-            "SELECT CAST(b.column1 AS BIGINT), COUNT(*) FROM (VALUES {}) AS b
-            JOIN galaxies ON z >= b.column2 AND z < b.column3 WHERE {IS_REDSHIFT} GROUP BY b.column1",
-            edges.join(", ")
-        );
-        let rows: Vec<(i64, i64)> = rows!(self, sql)?;
-        let mut counts = vec![0; bins];
-        for (bin, galaxies) in rows {
-            if let Some(slot) = usize::try_from(bin).ok().and_then(|bin| counts.get_mut(bin)) {
-                *slot = count(galaxies);
-            }
-        }
+        // The edges go into the query, so that the database and the reader of the histogram mean the same numbers. A query of
+        // its own for each bin is a range of the index; a join would hold every redshift against every bin.
+        let of_bin = |bin| {
+            let (start, end) = (edge(bin), edge(bin + 1));
+            format!("(SELECT COUNT(*) FROM galaxies WHERE {IS_REDSHIFT} AND z >= {start:?} AND z < {end:?})")
+        };
+        let of_bins: Vec<String> = (0..bins).map(of_bin).collect();
+        let counts = self.integers(format!("SELECT {}", of_bins.join(", "))).await?;
+        let counts = counts.into_iter().map(count).collect();
         Ok(Histogram { start, width, counts })
     }
 

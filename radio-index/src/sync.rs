@@ -196,9 +196,9 @@ async fn add(
     let mut entry = Entry::begin(store, tx, &options.node, key_columns, total).await?;
     let mut looked = look_at(jobs, options.columns.clone());
     while let Some(files) = looked.recv().await {
-        entry.add(tx, &files).await?;
         done += files.len() as u64;
-        files.into_iter().for_each(|file| report.take(file));
+        files.iter().for_each(|file| report.take(file));
+        entry.add(tx, files).await?;
         if let Some(progress) = &options.progress {
             progress(done, total);
         }
@@ -213,10 +213,10 @@ async fn add(
 }
 
 impl SyncReport {
-    fn take(&mut self, tile: Looked) {
-        let uri = tile.job.found.uri;
-        match tile.outcome {
-            Err(reason) => self.failed.push((uri, reason)),
+    fn take(&mut self, tile: &Looked) {
+        let uri = tile.job.found.uri.clone();
+        match &tile.outcome {
+            Err(reason) => self.failed.push((uri, reason.clone())),
             Ok(facts) => {
                 self.rows += facts.footer.rows();
                 if tile.job.is_new {
