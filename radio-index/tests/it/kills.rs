@@ -101,9 +101,9 @@ async fn killed_fifty_times() {
             std::thread::sleep(whole.mul_f64((random % 1000) as f64 / 1000.0));
             child.kill().unwrap();
             if child.wait().unwrap().success() {
-                finished += 1
+                finished += 1;
             } else {
-                killed += 1
+                killed += 1;
             }
             let index = Index::open(url).await.unwrap();
             let now = state(&index).await;

@@ -355,7 +355,7 @@ async fn results_are_conditions_too() {
             index.groups("a", &all().cone(359.9, -45.0, 1.0)).await.unwrap(),
             [member((21, 1))]
         );
-        assert_eq!(index.class_runs().await.unwrap(), [run.clone()]);
+        assert_eq!(index.class_runs().await.unwrap(), std::slice::from_ref(&run));
 
         let bad = web(15, [0.5, 0.5, 0.5, 0.5]);
         let error = index.record_classes(&Run::new("bad"), [bad]).await.unwrap_err();
