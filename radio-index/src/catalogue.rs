@@ -250,7 +250,7 @@ async fn join_all(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> R
     );
     store.execute(tx, sql, &[]).await?;
     empty_galaxies(store, tx).await?;
-    drop_indexes(store, tx).await?;
+    drop_indexes(store, tx, true).await?;
     let sql = format!("INSERT INTO galaxies ({columns}) SELECT {columns} FROM joined ORDER BY galaxy");
     store.execute(tx, sql, &[]).await?;
     let counts = integers(store, tx, "SELECT COUNT(*), COUNT(catalogued) FROM joined".into()).await?;
@@ -258,7 +258,7 @@ async fn join_all(store: &Store, tx: &mut Tx, report: &mut CatalogueReport) -> R
         (report.joined, report.not_joined) = (joined, rows - joined);
     }
     store.execute(tx, "DROP TABLE joined", &[]).await?;
-    build_indexes(store, tx).await
+    build_indexes(store, tx, true).await
 }
 
 /// Joins tiles that were read anew to the catalogue, if there is one.

@@ -23,9 +23,20 @@
 //! A *tile* is one Parquet file of spectra, usually one HEALPix pixel of the sky at nside 64 (order 6, NESTED). It is
 //! not a DESI TILEID. The index holds pointers and key columns, never a spectrum, so it stays small: look into it with
 //! `sqlite3` or `psql`. Its tables are `file_registry`, `row_groups`, `column_chunks`, `schema_columns`,
-//! `galaxies`, `catalogue`, `anomalies`, `galaxy_groups`, `web_classes`, `result_runs` and `sync_runs`. `targetid` links galaxies, scores and groups to each other and to the
-//! spectra in the tiles; `tile` links what is known of a file, and `run` what a program found. All methods are async, on
-//! tokio.
+//! `galaxies`, `catalogue`, `anomalies`, `galaxy_groups`, `web_classes`, `result_runs` and `sync_runs`. `targetid` links
+//! galaxies, scores, groups and classes to each other and to the spectra in the tiles; `tile` links what is known of a
+//! file, and `run` what a program found. All methods are async, on
+//! tokio; [`blocking`] has them for programs without a runtime.
+//!
+//! | to | use |
+//! |---|---|
+//! | index a folder of tiles, and keep up with it | [`Index::sync`] |
+//! | join a catalogue that is not in the tiles | [`Index::join_catalogue`] |
+//! | get from a [`Selection`] to what a reader reads | [`Index::plan`], and [`Index::explain`] |
+//! | get positions for a group finder | [`Index::positions`] |
+//! | bring results home, and ask for them | [`Index::record_scores`], [`Index::scores`] and their like |
+//! | know whether the disk is still what was indexed | [`Index::verify`] |
+//! | describe the data set | [`Index::summary`] |
 //!
 //! # Features
 //!
@@ -39,7 +50,8 @@
 //!
 //! # What this crate is not
 //!
-//! It reads no spectrum (radio-io does), computes no result (it records them), and is no server.
+//! It reads no spectrum (radio-io does), computes no result (it records them), and is no server. Its tiles are files of local
+//! disks.
 
 mod plan;
 mod summary;

@@ -266,7 +266,7 @@ impl<'a> Entry<'a> {
             empty_galaxies(store, tx).await?;
         }
         if builds_indexes {
-            drop_indexes(store, tx).await?;
+            drop_indexes(store, tx, is_first).await?;
         }
         Ok(Self {
             store,
@@ -390,7 +390,7 @@ impl<'a> Entry<'a> {
     pub(crate) async fn end(mut self, tx: &mut Tx) -> Result<bool> {
         self.register(tx).await?;
         if self.builds_indexes {
-            build_indexes(self.store, tx).await?;
+            build_indexes(self.store, tx, self.is_first).await?;
         }
         analyze(self.store, tx).await?;
         Ok(self.builds_indexes)
@@ -420,9 +420,10 @@ pub(crate) async fn empty_galaxies(store: &Store, tx: &mut Tx) -> Result<()> {
     store.execute(tx, empty, &[]).await.map(drop)
 }
 
-pub(crate) async fn drop_indexes(store: &Store, tx: &mut Tx) -> Result<()> {
-    if store.dialect() == Dialect::Postgres {
-        // In SQLite the rows themselves are the primary key.
+/// Takes the indexes away, and where the table `is_empty` PostgreSQL's primary key: rows that are to be replaced are found by
+/// it. (In SQLite the rows themselves are the primary key.)
+pub(crate) async fn drop_indexes(store: &Store, tx: &mut Tx, is_empty: bool) -> Result<()> {
+    if is_empty && store.dialect() == Dialect::Postgres {
         let sql = "ALTER TABLE galaxies DROP CONSTRAINT IF EXISTS galaxies_by_row";
         store.execute(tx, sql, &[]).await?;
     }
@@ -434,14 +435,16 @@ pub(crate) async fn drop_indexes(store: &Store, tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-/// Builds the indexes as the migrations define them.
-pub(crate) async fn build_indexes(store: &Store, tx: &mut Tx) -> Result<()> {
+/// Builds the indexes as the migrations define them, and the primary key of a table that was empty.
+pub(crate) async fn build_indexes(store: &Store, tx: &mut Tx, was_empty: bool) -> Result<()> {
     if store.dialect() == Dialect::Postgres {
         store
             .execute(tx, "SET LOCAL maintenance_work_mem = '128MB'", &[])
             .await?;
-        let sql = "ALTER TABLE galaxies ADD CONSTRAINT galaxies_by_row PRIMARY KEY (galaxy)";
-        store.execute(tx, sql, &[]).await?;
+        if was_empty {
+            let sql = "ALTER TABLE galaxies ADD CONSTRAINT galaxies_by_row PRIMARY KEY (galaxy)";
+            store.execute(tx, sql, &[]).await?;
+        }
     }
     for column in INDEXES {
         // A range of redshifts may hold many rows: the index has all that a plan needs of them.
