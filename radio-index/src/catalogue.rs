@@ -295,7 +295,7 @@ async fn without_spectrum(store: &Store, tx: &mut Tx) -> Result<u64> {
 }
 
 /// The one row of counts that a query returns.
-async fn integers(store: &Store, tx: &mut Tx, sql: String) -> Result<Vec<u64>> {
+pub(crate) async fn integers(store: &Store, tx: &mut Tx, sql: String) -> Result<Vec<u64>> {
     use sqlx::Row as _;
 
     let sql = sqlx::AssertSqlSafe(sql);

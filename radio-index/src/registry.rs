@@ -439,7 +439,7 @@ pub(crate) async fn drop_indexes(store: &Store, tx: &mut Tx, is_empty: bool) -> 
 pub(crate) async fn build_indexes(store: &Store, tx: &mut Tx, was_empty: bool) -> Result<()> {
     if store.dialect() == Dialect::Postgres {
         store
-            .execute(tx, "SET LOCAL maintenance_work_mem = '512MB'", &[])
+            .execute(tx, "SET LOCAL maintenance_work_mem = '128MB'", &[])
             .await?;
         if was_empty {
             let sql = "ALTER TABLE galaxies ADD CONSTRAINT galaxies_by_row PRIMARY KEY (galaxy)";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalogue::{IS_DEAD, REALS, is_fill};
+use crate::catalogue::{IS_DEAD, REALS, integers, is_fill};
 use crate::select::{self, IS_POSITION, IS_REDSHIFT};
 use crate::store::{Store, Tx, on};
 use crate::summary::{
@@ -123,7 +123,7 @@ impl Reader<'_> {
         let mut of = CatalogueSummary::default();
         let counts = self.counts().await?;
         let mut counts = counts.into_iter();
-        let mut next = || counts.next().map(count).unwrap_or_default();
+        let mut next = || counts.next().unwrap_or_default();
         of.rows = next();
         of.dead = next();
         of.without_redshift = of.rows - next();
@@ -171,7 +171,7 @@ impl Reader<'_> {
 
     /// Rows, dead rows, rows with a redshift, with a position, with a value in each column, with a fill value in each real
     /// one, and of each kind of target: in one pass.
-    async fn counts(&mut self) -> Result<Vec<i64>> {
+    async fn counts(&mut self) -> Result<Vec<u64>> {
         let when = |condition: &str| format!("COUNT(CASE WHEN {condition} THEN 1 END)");
         let mut columns = vec![
             "COUNT(*)".to_owned(),
@@ -182,22 +182,12 @@ impl Reader<'_> {
         columns.extend(COLUMNS.map(|column| format!("COUNT({column})")));
         columns.extend(REALS.map(|column| when(&is_fill(column))));
         columns.extend(TARGETS.map(|(_, bit)| when(&format!("desi_target & {} <> 0", 1_i64 << bit))));
-        self.integers(format!("SELECT {} FROM galaxies", columns.join(", ")))
-            .await
-    }
-
-    /// The one row of integers that a query returns.
-    async fn integers(&mut self, sql: String) -> Result<Vec<i64>> {
-        use sqlx::Row as _;
-
-        let sql = sqlx::AssertSqlSafe(sql);
-        on!(&mut *self.tx, connection => {
-            sqlx::query(sql)
-                .fetch_one(connection)
-                .await
-                .and_then(|row| (0..row.len()).map(|i| row.try_get::<i64, _>(i)).collect())
-        })
-        .map_err(self.store.failed("count rows"))
+        integers(
+            self.store,
+            self.tx,
+            format!("SELECT {} FROM galaxies", columns.join(", ")),
+        )
+        .await
     }
 
     /// Of redshift, right ascension and declination.
@@ -241,8 +231,7 @@ impl Reader<'_> {
             format!("(SELECT COUNT(*) FROM galaxies WHERE {IS_REDSHIFT} AND z >= {start:?} AND z < {end:?})")
         };
         let of_bins: Vec<String> = (0..bins).map(of_bin).collect();
-        let counts = self.integers(format!("SELECT {}", of_bins.join(", "))).await?;
-        let counts = counts.into_iter().map(count).collect();
+        let counts = integers(self.store, self.tx, format!("SELECT {}", of_bins.join(", "))).await?;
         Ok(Histogram { start, width, counts })
     }
 
