@@ -136,25 +136,26 @@ pub(crate) async fn join(store: &Store, options: &CatalogueOptions) -> Result<Ca
         })
         .collect();
     let mut looked = look_at(jobs, options.columns.clone());
+    let table = Table {
+        is_fresh: true,
+        ..CATALOGUE
+    };
+    let mut catalogue = store.pouring(&mut tx, table).await?;
     while let Some(files) = looked.recv().await {
         for file in &files {
             let facts = file.outcome.as_ref().map_err(|reason| Error::Catalogue {
                 path: file.job.found.uri.clone().into(),
                 reason: reason.clone(),
             })?;
-            let table = Table {
-                is_fresh: true,
-                ..CATALOGUE
-            };
-            let mut catalogue = store.pouring(&mut tx, table).await?;
             catalogue.fill((0..facts.keys.len()).map(|row| key_cells(&facts.keys, row)))?;
-            report.rows += catalogue.end().await?;
+            catalogue.send().await?;
         }
         report.files += files.len() as u64;
         if let Some(progress) = &options.progress {
             progress(report.files, total);
         }
     }
+    report.rows = catalogue.end().await?;
     if report.files < total {
         return Err(Error::Interrupted {
             source: format!("{} of {total} files were read", report.files).into(),

@@ -45,7 +45,8 @@ impl<'a> Cell<'a> {
 }
 
 impl Store {
-    /// Opens a table for rows: [`Pouring::fill`] takes them, [`Pouring::end`] waits until they are there.
+    /// Opens a table for rows: [`Pouring::fill`] takes them, [`Pouring::send`] passes them on, [`Pouring::end`] waits until
+    /// they are there.
     ///
     /// Rows are iterators over what is borrowed, and no future could hold those and still move between threads. So the
     /// waiting is done before and after them.
@@ -60,7 +61,14 @@ impl Store {
                 Into::Sqlite(transaction.lock_handle().await.map_err(self.failed("insert rows"))?)
             }
             #[cfg(feature = "postgres")]
-            Tx::Postgres(transaction) => Into::Postgres(transaction, postgres::begin()),
+            Tx::Postgres(transaction) => {
+                if table.replace_by.is_empty() {
+                    let copy = postgres::open(transaction, table.name, &table.columns, table.is_fresh).await;
+                    Into::Copy(copy.map_err(self.failed("copy rows"))?, postgres::begin())
+                } else {
+                    Into::Replace(transaction, postgres::begin())
+                }
+            }
         };
         Ok(Pouring {
             store: self,
@@ -82,9 +90,12 @@ pub(crate) struct Pouring<'t, const N: usize> {
 enum Into<'t> {
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::sqlite::LockedSqliteHandle<'t>),
-    /// With what is to be sent.
+    /// COPY, with what is to be sent.
     #[cfg(feature = "postgres")]
-    Postgres(&'t mut sqlx::PgConnection, Vec<u8>),
+    Copy(sqlx::postgres::PgCopyIn<&'t mut sqlx::PgConnection>, Vec<u8>),
+    /// With what is to be sent in the end, since it replaces other rows.
+    #[cfg(feature = "postgres")]
+    Replace(&'t mut sqlx::PgConnection, Vec<u8>),
 }
 
 impl<const N: usize> Pouring<'_, N> {
@@ -95,9 +106,20 @@ impl<const N: usize> Pouring<'_, N> {
                 sqlite::insert(handle, &self.table, rows).map_err(|e| self.store.error("insert rows", e.into()))?
             }
             #[cfg(feature = "postgres")]
-            Into::Postgres(_, bytes) => postgres::encode_rows(bytes, rows),
+            Into::Copy(_, bytes) | Into::Replace(_, bytes) => postgres::encode_rows(bytes, rows),
         };
         Ok(())
+    }
+
+    /// Passes on what there is, so that memory stays bounded and the server has work while more is made.
+    pub(crate) async fn send(&mut self) -> Result<()> {
+        match &mut self.into {
+            #[cfg(feature = "postgres")]
+            Into::Copy(copy, bytes) => postgres::send(copy, bytes)
+                .await
+                .map_err(self.store.failed("copy rows")),
+            _ => Ok(()),
+        }
     }
 
     /// Returns how many rows there were.
@@ -106,11 +128,13 @@ impl<const N: usize> Pouring<'_, N> {
             #[cfg(feature = "sqlite")]
             Into::Sqlite(_) => {}
             #[cfg(feature = "postgres")]
-            Into::Postgres(connection, bytes) => {
-                postgres::copy(connection, &self.table, bytes)
-                    .await
-                    .map_err(self.store.failed("copy rows"))?;
-            }
+            Into::Copy(copy, bytes) => postgres::finish(copy, bytes)
+                .await
+                .map_err(self.store.failed("copy rows"))?,
+            #[cfg(feature = "postgres")]
+            Into::Replace(connection, bytes) => postgres::replace(connection, &self.table, bytes)
+                .await
+                .map_err(self.store.failed("copy rows"))?,
         }
         Ok(self.count)
     }
@@ -179,6 +203,7 @@ mod sqlite {
 
 #[cfg(feature = "postgres")]
 mod postgres {
+    use sqlx::postgres::PgCopyIn;
     use sqlx::{AssertSqlSafe, PgConnection};
 
     use super::{Cell, Table, on_conflict};
@@ -204,20 +229,45 @@ mod postgres {
         count
     }
 
-    /// COPY, where nothing is to be replaced; otherwise COPY into a table for the moment, and from there on.
-    pub(super) async fn copy<const N: usize>(
+    pub(super) async fn open<'t>(
+        connection: &'t mut PgConnection,
+        name: &str,
+        columns: &[&str],
+        is_fresh: bool,
+    ) -> sqlx::Result<PgCopyIn<&'t mut PgConnection>> {
+        let columns = columns.join(", ");
+        let freeze = if is_fresh { ", FREEZE" } else { "" };
+        let statement = format!("COPY {name} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})");
+        connection.copy_in_raw(&statement).await
+    }
+
+    pub(super) async fn send(copy: &mut PgCopyIn<&mut PgConnection>, bytes: &mut Vec<u8>) -> sqlx::Result<()> {
+        for piece in bytes.chunks(PIECE) {
+            copy.send(piece).await?;
+        }
+        bytes.clear();
+        Ok(())
+    }
+
+    pub(super) async fn finish(mut copy: PgCopyIn<&mut PgConnection>, mut bytes: Vec<u8>) -> sqlx::Result<()> {
+        // The end of binary COPY.
+        bytes.extend_from_slice(&(-1_i16).to_be_bytes());
+        send(&mut copy, &mut bytes).await?;
+        copy.finish().await.map(drop)
+    }
+
+    /// COPY into a table for the moment, and from there on.
+    pub(super) async fn replace<const N: usize>(
         connection: &mut PgConnection,
         table: &Table<N>,
         bytes: Vec<u8>,
     ) -> sqlx::Result<()> {
         let (name, columns) = (table.name, table.columns.join(", "));
-        if table.replace_by.is_empty() {
-            return send(connection, name, &columns, table.is_fresh, bytes).await;
-        }
         let poured = format!("poured_{name}");
         let create = format!("CREATE TEMPORARY TABLE {poured} (LIKE {name}) ON COMMIT DROP");
         sqlx::query(AssertSqlSafe(create)).execute(&mut *connection).await?;
-        send(connection, &poured, &columns, false, bytes).await?;
+        let copy = open(connection, &poured, &table.columns, false).await?;
+        finish(copy, bytes).await?;
         let insert = format!(
             "INSERT INTO {name} ({columns}) SELECT {columns} FROM {poured}{}",
             on_conflict(table)
@@ -227,24 +277,6 @@ mod postgres {
             .execute(connection)
             .await
             .map(drop)
-    }
-
-    async fn send(
-        connection: &mut PgConnection,
-        name: &str,
-        columns: &str,
-        is_fresh: bool,
-        mut bytes: Vec<u8>,
-    ) -> sqlx::Result<()> {
-        // The end of binary COPY.
-        bytes.extend_from_slice(&(-1_i16).to_be_bytes());
-        let freeze = if is_fresh { ", FREEZE" } else { "" };
-        let statement = format!("COPY {name} ({columns}) FROM STDIN WITH (FORMAT binary{freeze})");
-        let mut copy = connection.copy_in_raw(&statement).await?;
-        for piece in bytes.chunks(PIECE) {
-            copy.send(piece).await?;
-        }
-        copy.finish().await.map(drop)
     }
 
     /// The binary form of COPY: the length, then the value, both with the highest byte first. The length of NULL is -1.

@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use crate::discover::Found;
 use crate::footer::{ColumnChunk, Footer, RowGroup};
 use crate::keys::Keys;
-use crate::pour::{Cell, Table};
+use crate::pour::{Cell, Pouring, Table};
 use crate::read_at::State;
 use crate::selection::{WITHIN, numbered, within};
 use crate::store::{Dialect, Store, Tx, Value, bind, on};
@@ -240,12 +240,7 @@ pub(crate) struct Entry<'a> {
     /// Are its indexes built in the end, since most rows are new?
     builds_indexes: bool,
     schemas: HashSet<u64>,
-    /// Files whose galaxies are entered already.
-    pending: Vec<Looked>,
 }
-
-/// So many files are entered into the registry together: each COPY costs a round trip.
-const TOGETHER: usize = 2048;
 
 impl<'a> Entry<'a> {
     /// Prepares the tables for some files. Where they are a third of all or more, building the indexes in the end is faster
@@ -255,19 +250,21 @@ impl<'a> Entry<'a> {
         tx: &mut Tx,
         node: &'a str,
         key_columns: &'a str,
-        files: u64,
+        jobs: &[Job],
     ) -> Result<Self> {
         let is_first = !any_row(store, tx, "galaxies").await?;
         let sql = "SELECT COUNT(*) FROM file_registry";
         let (registered,): (i64,) = on!(tx, connection => sqlx::query_as(sql).fetch_one(connection).await)
             .map_err(store.failed("read the registry"))?;
-        let builds_indexes = is_first || 2 * to_i64(files) >= registered;
+        let builds_indexes = is_first || 2 * to_i64(jobs.len() as u64) >= registered;
         if is_first {
             empty_galaxies(store, tx).await?;
         }
         if builds_indexes {
             drop_indexes(store, tx, is_first).await?;
         }
+        let changed: Vec<i32> = jobs.iter().filter(|job| !job.is_new).map(|job| job.tile).collect();
+        forget(store, tx, &changed).await?;
         Ok(Self {
             store,
             node,
@@ -275,41 +272,25 @@ impl<'a> Entry<'a> {
             is_first,
             builds_indexes,
             schemas: HashSet::new(),
-            pending: Vec::new(),
         })
     }
 
-    pub(crate) async fn add(&mut self, tx: &mut Tx, mut looked: Vec<Looked>) -> Result<()> {
-        let changed: Vec<i32> = looked
-            .iter()
-            .filter(|tile| !tile.job.is_new)
-            .map(|tile| tile.job.tile)
-            .collect();
-        forget(self.store, tx, &changed).await?;
+    /// Opens the table of galaxies.
+    pub(crate) async fn galaxies<'t>(&self, tx: &'t mut Tx) -> Result<Pouring<'t, 16>>
+    where
+        'a: 't,
+    {
         let table = Table {
             is_fresh: self.is_first,
             ..GALAXIES
         };
-        let mut galaxies = self.store.pouring(tx, table).await?;
-        for (tile, facts) in facts(&looked) {
-            galaxies.fill((0..facts.keys.len()).map(|row| galaxy(tile, &facts.keys, row)))?;
-        }
-        galaxies.end().await?;
-        for facts in looked.iter_mut().filter_map(|tile| tile.outcome.as_mut().ok()) {
-            facts.keys = Keys::default();
-        }
-        self.pending.append(&mut looked);
-        if self.pending.len() >= TOGETHER {
-            self.register(tx).await?;
-        }
-        Ok(())
+        self.store.pouring(tx, table).await
     }
 
-    /// Enters what is pending into the registry.
-    async fn register(&mut self, tx: &mut Tx) -> Result<()> {
-        let looked = std::mem::take(&mut self.pending);
-        self.files(tx, &looked).await?;
-        let facts = || facts(&looked);
+    /// Enters files into the registry, whose galaxies are entered already.
+    pub(crate) async fn register(&mut self, tx: &mut Tx, looked: &[Looked]) -> Result<()> {
+        self.files(tx, looked).await?;
+        let facts = || facts(looked);
         let new_schemas: Vec<&Facts> = facts()
             .map(|(_, facts)| facts)
             .filter(|facts| self.schemas.insert(facts.footer.schema().hash))
@@ -387,14 +368,24 @@ impl<'a> Entry<'a> {
     }
 
     /// Builds what was left out, and returns whether most rows are new.
-    pub(crate) async fn end(mut self, tx: &mut Tx) -> Result<bool> {
-        self.register(tx).await?;
+    pub(crate) async fn end(self, tx: &mut Tx) -> Result<bool> {
         if self.builds_indexes {
             build_indexes(self.store, tx, self.is_first).await?;
         }
         analyze(self.store, tx).await?;
         Ok(self.builds_indexes)
     }
+}
+
+/// Moves the galaxies of files into their table.
+pub(crate) async fn pour(galaxies: &mut Pouring<'_, 16>, looked: &mut [Looked]) -> Result<()> {
+    for (tile, facts) in facts(looked) {
+        galaxies.fill((0..facts.keys.len()).map(|row| galaxy(tile, &facts.keys, row)))?;
+    }
+    for facts in looked.iter_mut().filter_map(|tile| tile.outcome.as_mut().ok()) {
+        facts.keys = Keys::default();
+    }
+    galaxies.send().await
 }
 
 /// The files that could be read.

@@ -15,7 +15,7 @@ use crate::discover::tiles;
 use crate::footer::FooterReader;
 use crate::keys::Keys;
 use crate::read_at::{ReadAt, State};
-use crate::registry::{Entry, Facts, Job, Looked, forget, hex, next_number, registered, write_run};
+use crate::registry::{Entry, Facts, Job, Looked, forget, hex, next_number, pour, registered, write_run};
 use crate::store::{Store, Tx};
 use crate::{Error, KeyColumns, Result, catalogue};
 
@@ -24,6 +24,9 @@ const FILES_AT_ONCE: usize = 2048;
 const BYTES_AT_ONCE: u64 = 8 << 20;
 /// So often may that wait for the database.
 const IN_FLIGHT: usize = 1;
+/// So many files are entered into the registry together, at least: while galaxies are copied into PostgreSQL, nothing else
+/// goes through that connection, and each COPY costs a round trip.
+const TOGETHER: usize = 2048;
 /// Rows are numbered in 31 bits.
 const MOST_ROWS: u64 = i32::MAX as u64;
 
@@ -193,20 +196,29 @@ async fn add(
 ) -> Result<bool> {
     let (total, mut done) = (jobs.len() as u64, 0);
     let tiles: Vec<i32> = jobs.iter().map(|job| job.tile).collect();
-    let mut entry = Entry::begin(store, tx, &options.node, key_columns, total).await?;
+    let mut entry = Entry::begin(store, tx, &options.node, key_columns, &jobs).await?;
     let mut looked = look_at(jobs, options.columns.clone());
-    while let Some(files) = looked.recv().await {
-        done += files.len() as u64;
-        files.iter().for_each(|file| report.take(file));
-        entry.add(tx, files).await?;
-        if let Some(progress) = &options.progress {
-            progress(done, total);
+    while done < total {
+        let mut read = Vec::new();
+        let mut galaxies = entry.galaxies(tx).await?;
+        while read.len() < TOGETHER
+            && let Some(mut files) = looked.recv().await
+        {
+            pour(&mut galaxies, &mut files).await?;
+            done += files.len() as u64;
+            files.iter().for_each(|file| report.take(file));
+            read.append(&mut files);
+            if let Some(progress) = &options.progress {
+                progress(done, total);
+            }
         }
-    }
-    if done < total {
-        return Err(Error::Interrupted {
-            source: format!("{done} of {total} tiles were read").into(),
-        });
+        galaxies.end().await?;
+        if read.is_empty() {
+            return Err(Error::Interrupted {
+                source: format!("{done} of {total} tiles were read").into(),
+            });
+        }
+        entry.register(tx, &read).await?;
     }
     catalogue::join_tiles(store, tx, &tiles).await?;
     entry.end(tx).await

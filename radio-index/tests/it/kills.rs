@@ -1,4 +1,4 @@
-//! A sync that is killed at any moment, and two at once, in processes of their own.
+//! A sync that is killed or given up at any moment, and two at once, in processes of their own.
 
 use std::fs;
 use std::path::Path;
@@ -136,6 +136,42 @@ async fn two_processes_at_once() {
             assert_eq!(state(&index).await, undisturbed(&root).await);
             index.close().await;
         }
+    })
+    .await;
+}
+
+/// A future that is dropped, by a timeout for instance, leaves nothing behind, and its handle can be used on.
+#[tokio::test]
+async fn given_up_twenty_times() {
+    on_every_database_at(async |url, folder| {
+        let root = folder.join("tiles");
+        write_survey(&root, 0);
+        let index = Index::open(url).await.unwrap();
+        let options = SyncOptions::new(&root);
+        let began = Instant::now();
+        index.sync(&options).await.unwrap();
+        let whole = began.elapsed();
+        // A commit may be on its way when its sync is given up, and arrive later, even between two of the queries below: but
+        // whole.
+        let mut states = vec![undisturbed(&root).await];
+        for round in 1..21 {
+            write_survey(&root, round);
+            states.push(undisturbed(&root).await);
+            if let Ok(report) = tokio::time::timeout(whole.mul_f64(round as f64 / 20.0), index.sync(&options)).await {
+                report.unwrap();
+            }
+            let (plan, positions, summary) = state(&index).await;
+            let is_whole = states.iter().any(|state| state.0 == plan)
+                && states.iter().any(|state| state.1 == positions)
+                && states.iter().any(|state| state.2 == summary);
+            assert!(is_whole, "half of a sync was left in round {round}");
+        }
+        index.sync(&options).await.unwrap();
+        assert!(
+            states.pop() == Some(state(&index).await),
+            "the last sync left another state"
+        );
+        index.close().await;
     })
     .await;
 }
