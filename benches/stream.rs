@@ -1,42 +1,255 @@
-//! One epoch of batches from the tiles of a mock survey, beside a copy of the same bytes in memory.
+//! An epoch of shuffled batches: 64 tiles of 500 rows with flux and ivar of 4096 pixels, in batches of 256.
+//!
+//! `cargo bench -p radio-benches --bench stream` makes its data once (3 GB, kept in the target folder) and prints one table:
+//! CPU-seconds (of all threads) per GB of decoded flux and ivar, and the peak of the process's memory. Every row is measured in
+//! the same run, five times, and the middle one is told; parquet's own reader, which decodes into record batches and
+//! gathers rows from them, is the peer, copies of warm memory and reads from the page cache are the limit.
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
-    reason = "criterion's macros have no docs, and a panic is how a bench fails"
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on stops"
 )]
 
+use std::fs::{self, File};
 use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use radio_io::mock::Mock;
-use radio_io::{ReadOptions, Reader, Shuffle};
+use arrow_array::builder::{FixedSizeListBuilder, Float32Builder};
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use arrow_select::interleave::interleave_record_batch;
+use cpu_time::ProcessTime;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use radio_io::{ReadOptions, ReadPlan, Reader, Shuffle, TileSlice};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-const SPECTRA: usize = 2_000;
-const SEED: u64 = 1;
-/// Flux, ivar and mask of 7781 pixels.
-const ROW_BYTES: usize = 3 * 4 * 7781;
+const SEED: u64 = 20_260_401;
+const TILES: usize = 64;
+const ROWS: usize = 500;
+const PIXELS: usize = 4096;
+const BATCH: usize = 256;
+const WINDOW: usize = 2048;
+/// Bytes of flux and ivar.
+const BYTES: usize = TILES * ROWS * PIXELS * 8;
 
-fn epoch(c: &mut Criterion) {
-    let folder = tempfile::tempdir().unwrap();
-    let plan = Mock::new(SPECTRA).seed(SEED).write(folder.path(), |_| {}).unwrap().plan;
-
-    let mut group = c.benchmark_group("stream");
-    group
-        .sample_size(10)
-        .throughput(Throughput::Bytes((SPECTRA * ROW_BYTES) as u64));
-    for (name, shuffle) in [("in order", Shuffle::None), ("window", Shuffle::window())] {
-        let options = ReadOptions::default().with_shuffle(shuffle);
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                let batches = Reader::new(&plan, options.clone()).unwrap();
-                batches.map(|batch| batch.unwrap().len()).sum::<usize>()
+fn main() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stream");
+    let profiles: [(&str, WriterPropertiesBuilder); 3] = [
+        ("Snappy", properties(Compression::SNAPPY)),
+        ("uncompressed", properties(Compression::UNCOMPRESSED)),
+        (
+            "byte stream split, ZSTD 1",
+            properties(Compression::ZSTD(ZstdLevel::try_new(1).unwrap())).set_encoding(Encoding::BYTE_STREAM_SPLIT),
+        ),
+    ];
+    println!(
+        "| what | tiles | CPU s per GB | of the stock reader's | wall s per GB | peak MB |\n|---|---|---|---|---|---|"
+    );
+    limits(&folder.join("Snappy"));
+    for (name, properties) in profiles {
+        let tiles = folder.join(name.replace(' ', "-"));
+        make(&tiles, &properties.build());
+        let paths = paths(&tiles);
+        let stock = row("parquet's reader, window", name, None, || stock(&paths));
+        let plan: ReadPlan = paths
+            .iter()
+            .map(|path| TileSlice::new(path.to_str().unwrap(), 0..ROWS as u64))
+            .collect();
+        let window = Shuffle::Window {
+            rows: NonZeroUsize::new(WINDOW).unwrap(),
+        };
+        for (what, shuffle) in [("radio, in order", Shuffle::None), ("radio, window", window)] {
+            let options = ReadOptions::default().with_shuffle(shuffle).with_seed(SEED);
+            row(what, name, Some(stock), || {
+                let mut reader = Reader::new(&plan, options.clone()).unwrap();
+                let rows = reader.by_ref().map(|batch| black_box(batch.unwrap()).len()).sum();
+                assert_eq!(reader.metrics().rows_by_parquet, 0);
+                rows
             });
-        });
+        }
     }
-    let bytes = vec![1_u8; SPECTRA * ROW_BYTES];
-    let mut copy = vec![0_u8; bytes.len()];
-    group.bench_function("memcpy", |b| b.iter(|| copy.copy_from_slice(black_box(&bytes))));
+    println!();
+    slow_consumer(&folder.join("Snappy"));
 }
 
-criterion_group!(benches, epoch);
-criterion_main!(benches);
+/// A consumer that takes 5 ms a batch, as a model would, must not wait.
+fn slow_consumer(tiles: &Path) {
+    let plan: ReadPlan = paths(tiles)
+        .iter()
+        .map(|path| TileSlice::new(path.to_str().unwrap(), 0..ROWS as u64))
+        .collect();
+    let mut reader = Reader::new(&plan, ReadOptions::default().with_shuffle(Shuffle::window())).unwrap();
+    for batch in reader.by_ref() {
+        black_box(batch.unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    println!("a consumer that takes 5 ms a batch: {}", reader.metrics());
+}
+
+/// Runs work five times on all rows, and prints the run in the middle. Returns its CPU-seconds per GB.
+fn row(what: &str, tiles: &str, stock: Option<f64>, mut work: impl FnMut() -> usize) -> f64 {
+    // From here on the peak is that of this work (`man 5 proc`).
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let mut runs: Vec<(Duration, Duration)> = (0..5)
+        .map(|_| {
+            let (wall, cpu) = (Instant::now(), ProcessTime::now());
+            assert_eq!(work(), TILES * ROWS);
+            (cpu.elapsed(), wall.elapsed())
+        })
+        .collect();
+    runs.sort();
+    let (cpu, wall) = runs[2];
+    let per_gb = |time: Duration| time.as_secs_f64() / (BYTES as f64 / 1e9);
+    let ratio = stock.map_or(String::new(), |stock| format!("1/{:.1}", stock / per_gb(cpu)));
+    println!(
+        "| {what} | {tiles} | {:.3} | {ratio} | {:.3} | {} |",
+        per_gb(cpu),
+        per_gb(wall),
+        peak_memory_mb()
+    );
+    per_gb(cpu)
+}
+
+/// What cannot be beaten: reading the bytes from the page cache into warm memory, and copying each row once.
+fn limits(tiles: &Path) {
+    make(tiles, &properties(Compression::SNAPPY).build());
+    let paths = paths(tiles);
+    row("limit: read from the page cache", "", None, || {
+        let mut buffer = vec![0_u8; 1 << 20];
+        for path in &paths {
+            let file = File::open(path).unwrap();
+            let size = file.metadata().unwrap().len();
+            for at in (0..size).step_by(buffer.len()) {
+                let length = buffer.len().min((size - at) as usize);
+                file.read_exact_at(&mut buffer[..length], at).unwrap();
+            }
+            black_box(&buffer);
+        }
+        TILES * ROWS
+    });
+    let from = vec![1_u8; 64 << 20];
+    let mut to = from.clone();
+    let mut order: Vec<usize> = (0..from.len() / (4 * PIXELS)).collect();
+    order.shuffle(&mut StdRng::seed_from_u64(SEED));
+    row("limit: copy of each row, warm memory", "", None, || {
+        for _ in 0..BYTES / from.len() {
+            for (to, &row) in to.chunks_exact_mut(4 * PIXELS).zip(&order) {
+                to.copy_from_slice(&from[row * 4 * PIXELS..][..4 * PIXELS]);
+            }
+            black_box(&to);
+        }
+        TILES * ROWS
+    });
+}
+
+/// The same with parquet and arrow alone: tiles in random order, a window of decoded batches, rows gathered from it.
+fn stock(paths: &[PathBuf]) -> usize {
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut paths = paths.to_vec();
+    paths.shuffle(&mut random);
+    let mut rows = 0;
+    let mut window: Vec<RecordBatch> = Vec::new();
+    let mut last = paths.iter().peekable();
+    while let Some(path) = last.next() {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        window.extend(builder.with_batch_size(BATCH).build().unwrap().map(Result::unwrap));
+        if window.iter().map(RecordBatch::num_rows).sum::<usize>() < WINDOW && last.peek().is_some() {
+            continue;
+        }
+        let mut order: Vec<(usize, usize)> = window
+            .iter()
+            .enumerate()
+            .flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)))
+            .collect();
+        order.shuffle(&mut random);
+        let sources: Vec<&RecordBatch> = window.iter().collect();
+        for order in order.chunks(BATCH) {
+            rows += black_box(interleave_record_batch(&sources, order).unwrap()).num_rows();
+        }
+        window.clear();
+    }
+    rows
+}
+
+fn properties(codec: Compression) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_compression(codec)
+        .set_dictionary_enabled(false)
+}
+
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    (0..TILES)
+        .map(|tile| folder.join(format!("{tile:02}.parquet")))
+        .collect()
+}
+
+/// Writes the tiles, if they are not there: noise, as spectra are to a codec.
+fn make(folder: &Path, properties: &WriterProperties) {
+    if folder.join("complete").exists() {
+        return;
+    }
+    fs::create_dir_all(folder).unwrap();
+    let element = Arc::new(Field::new("element", DataType::Float32, false));
+    let list = DataType::FixedSizeList(element.clone(), PIXELS as i32);
+    let schema = Arc::new(
+        Schema::new(vec![
+            Field::new("targetid", DataType::Int64, false),
+            Field::new("flux", list.clone(), false),
+            Field::new("ivar", list, false),
+        ])
+        .with_metadata(
+            [(
+                "wavelength".to_owned(),
+                r#"{"start": 3600.0, "step": 0.8, "n": 4096}"#.to_owned(),
+            )]
+            .into(),
+        ),
+    );
+    let write = |(tile, path): (usize, PathBuf)| {
+        let mut random = StdRng::seed_from_u64(SEED + tile as u64);
+        let mut matrix = || {
+            let mut lists = FixedSizeListBuilder::new(Float32Builder::new(), PIXELS as i32).with_field(element.clone());
+            for _ in 0..ROWS {
+                let noise: Vec<f32> = (0..PIXELS).map(|_| random.random::<f32>() + 0.5).collect();
+                lists.values().append_slice(&noise);
+                lists.append(true);
+            }
+            Arc::new(lists.finish())
+        };
+        let ids = Int64Array::from_iter_values((tile * ROWS) as i64..((tile + 1) * ROWS) as i64);
+        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(ids), matrix(), matrix()]).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(File::create(path).unwrap(), schema.clone(), Some(properties.clone())).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    };
+    paths(folder)
+        .into_iter()
+        .enumerate()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .for_each(write);
+    fs::write(folder.join("complete"), "").unwrap();
+}
+
+fn peak_memory_mb() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+    });
+    peak.unwrap_or_default() / 1024
+}

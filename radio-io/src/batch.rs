@@ -157,6 +157,16 @@ impl SpectrumBatch {
         ArrayView2::from_shape((self.len(), grid.len()), &self.ivar).ok()
     }
 
+    /// Bytes of ids, flux, ivar, mask and wavelengths.
+    pub(crate) fn bytes(&self) -> u64 {
+        let wavelength = match &self.wavelength {
+            Wavelength::Shared(_) => 0,
+            Wavelength::PerRow(wavelength) => size_of_val::<[f64]>(wavelength),
+        };
+        let pixels = size_of_val::<[f32]>(&self.flux) + size_of_val::<[f32]>(&self.ivar);
+        (size_of_val::<[i64]>(&self.ids) + pixels + size_of_val::<[i32]>(&self.mask) + wavelength) as u64
+    }
+
     /// The spectra, row after row.
     pub fn spectra(&self) -> impl ExactSizeIterator<Item = Spectrum<'_>> {
         (0..self.len()).map(|row| {

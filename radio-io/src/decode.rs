@@ -1,31 +1,26 @@
 //! From rows of a tile to a `RecordBatch` of one schema, whatever the dialect of the tile.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type};
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, FixedSizeListArray, Int32Array, Int64Array, ListArray, PrimitiveArray,
-    RecordBatch, StructArray,
+    Array, ArrayRef, ArrowPrimitiveType, Int32Array, Int64Array, ListArray, PrimitiveArray, RecordBatch, StructArray,
 };
-use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 
-use parquet::file::metadata::PageIndexPolicy;
-
-use crate::grid::{Grid, KEY};
-use crate::order::Piece;
-use crate::{Error, ReadOptions, Result, SpectrumColumns};
+use crate::grid::KEY;
+use crate::tile::{Columns, Tile, Wavelength};
+use crate::{Error, ReadOptions, Result};
 
 /// Names of the columns of every batch.
 pub(crate) const ID: &str = "targetid";
@@ -36,67 +31,102 @@ pub(crate) const WAVELENGTH: &str = "wavelength";
 /// Key of the metadata of a tile and of a batch.
 pub(crate) const FLUX_UNIT: &str = "flux_unit";
 
-/// Reads the rows of a piece.
-pub(crate) fn read(piece: &Piece, options: &ReadOptions) -> Result<RecordBatch> {
-    let path = Path::new(&*piece.uri);
-    let file = File::open(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let tile = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
-        path: path.to_owned(),
+/// The parts of a spectrum that lie in a matrix where all rows share a grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Flux,
+    Ivar,
+    Mask,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Flux, Self::Ivar, Self::Mask];
+}
+
+/// Reads rows of a tile as a batch of the common schema; where all its rows share a grid, without the [`Part`]s.
+pub(crate) fn read(tile: &Tile, rows: Range<u64>, options: &ReadOptions) -> Result<RecordBatch> {
+    let columns = &tile.columns;
+    let mut paths = vec![columns.id.as_str()];
+    if let Wavelength::Column(wavelength) = &columns.wavelength {
+        paths.extend([columns.flux.as_str(), &columns.ivar, wavelength]);
+        paths.extend(columns.mask.as_deref());
+    }
+    paths.extend(columns.more.iter().map(String::as_str));
+    let batch = decode(tile, rows.clone(), &paths)?;
+    Normalizer {
+        path: &tile.path,
+        rows,
+        batch: &batch,
+        metadata: tile.metadata.schema().metadata(),
+    }
+    .normalize(columns, options)
+}
+
+/// Reads one part of some rows that share a grid: the bytes of their values, row after row.
+pub(crate) fn read_part(tile: &Tile, rows: Range<u64>, part: Part, pixels: usize) -> Result<Buffer> {
+    let columns = &tile.columns;
+    let column = match part {
+        Part::Flux => Some(&columns.flux),
+        Part::Ivar => Some(&columns.ivar),
+        Part::Mask => columns.mask.as_ref(),
+    };
+    let Some(column) = column else {
+        let values = pixels * (rows.end - rows.start) as usize;
+        return Ok(Buffer::from_vec(vec![0_i32; values]));
+    };
+    let batch = decode(tile, rows.clone(), &[column])?;
+    let normalizer = Normalizer {
+        path: &tile.path,
+        rows,
+        batch: &batch,
+        metadata: tile.metadata.schema().metadata(),
+    };
+    let (values, offsets) = match part {
+        Part::Flux => normalizer.lists::<Float32Type>(column, f32::NAN)?.into_bytes(),
+        Part::Ivar => normalizer.lists::<Float32Type>(column, 0.0)?.into_bytes(),
+        Part::Mask => normalizer.lists::<Int32Type>(column, 1)?.into_bytes(),
+    };
+    normalizer.all_of_length(column, &offsets, pixels)?;
+    Ok(values)
+}
+
+/// Decodes columns, by their dotted paths, with parquet's reader.
+fn decode(tile: &Tile, rows: Range<u64>, paths: &[&str]) -> Result<RecordBatch> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
+        path: tile.path.clone(),
         source,
     };
-    // With the page index, pages before the wanted rows are not decoded.
-    let reader_options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let metadata = ArrowReaderMetadata::load(&file, reader_options).map_err(|e| tile(e.into()))?;
-    let columns = Columns::find(path, &metadata, options)?;
-
-    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
-    if piece.rows.end > rows {
-        return Err(Error::Stale {
-            path: path.to_owned(),
-            row: piece.rows.start.max(rows),
-            rows,
-        });
-    }
-    let range = piece.rows.start as usize..piece.rows.end as usize;
-    let selection = RowSelection::from_consecutive_ranges([range.clone()].into_iter(), rows as usize);
-    let paths = columns.paths();
+    let metadata = tile.metadata.clone();
+    let range = rows.start as usize..rows.end as usize;
+    let selection = RowSelection::from_consecutive_ranges([range.clone()].into_iter(), tile.rows() as usize);
+    let leaves = metadata.parquet_schema().columns().iter().enumerate();
     let mask = ProjectionMask::leaves(
         metadata.parquet_schema(),
-        metadata
-            .parquet_schema()
-            .columns()
-            .iter()
-            .enumerate()
-            .filter_map(|(leaf, column)| {
-                let name = column.path().string();
-                paths.iter().any(|path| is_within(&name, path)).then_some(leaf)
-            }),
+        leaves.filter_map(|(leaf, column)| {
+            let name = column.path().string();
+            paths.iter().any(|path| is_within(&name, path)).then_some(leaf)
+        }),
     );
     let schema = metadata.schema().clone();
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-        .with_projection(mask)
-        .with_row_selection(selection)
-        .with_batch_size(range.len())
-        .build()
-        .map_err(|e| tile(e.into()))?;
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, ArrowError>>().map_err(|e| tile(e.into()))?;
-    let projected = batches.first().map_or_else(|| schema.clone(), RecordBatch::schema);
-    let batch = concat_batches(&projected, &batches).map_err(|e| tile(e.into()))?;
+    let read = || -> Result<Vec<RecordBatch>, ArrowError> {
+        ParquetRecordBatchReaderBuilder::new_with_metadata(tile.file.clone(), metadata)
+            .with_projection(mask)
+            .with_row_selection(selection)
+            .with_batch_size(range.len())
+            .build()?
+            .collect()
+    };
+    // The decoder is made for whole files: a damaged one can make it panic.
+    let batches = catch_unwind(AssertUnwindSafe(read))
+        .map_err(|_| failed("the decoder gave up: damaged".into()))?
+        .map_err(|e| failed(e.into()))?;
+    let projected = batches.first().map_or(schema, RecordBatch::schema);
+    let batch = concat_batches(&projected, &batches).map_err(|e| failed(e.into()))?;
     if batch.num_rows() != range.len() {
-        return Err(tile(
-            format!("{} rows where {} should be", batch.num_rows(), range.len()).into(),
-        ));
+        let reason = format!("{} rows where {} should be", batch.num_rows(), range.len());
+        return Err(failed(reason.into()));
     }
-    Normalizer {
-        path,
-        rows: piece.rows.clone(),
-        batch: &batch,
-        metadata: schema.metadata(),
-    }
-    .normalize(&columns, options)
+    Ok(batch)
 }
 
 /// Is the leaf the column itself, or a part of it (the elements of a list)?
@@ -105,108 +135,16 @@ fn is_within(leaf: &str, column: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The columns of one tile, by their dotted paths.
-struct Columns {
-    id: String,
-    flux: String,
-    ivar: String,
-    mask: Option<String>,
-    wavelength: Wavelength,
-    more: Vec<String>,
-}
-
-enum Wavelength {
-    /// One grid for all rows.
-    Shared(Grid),
-    /// A grid in every row.
-    Column(String),
-}
-
-impl Columns {
-    fn find(path: &Path, metadata: &ArrowReaderMetadata, options: &ReadOptions) -> Result<Self> {
-        let SpectrumColumns {
-            id,
-            flux,
-            ivar,
-            mask,
-            wavelength,
-        } = &options.spectrum;
-        let schema = metadata.schema();
-        let missing = |column: &str, reason: String| Error::Column {
-            path: path.to_owned(),
-            column: column.into(),
-            reason,
-        };
-        let find = |names: &[String]| names.iter().find(|name| has(schema, name)).cloned();
-        let need = |column: &str, names: &[String]| {
-            find(names).ok_or_else(|| {
-                let arms = if has(schema, "B_FLUX") {
-                    ": the arms of this tile have to be joined first"
-                } else {
-                    ""
-                };
-                missing(column, format!("not found (looked for {}){arms}", names.join(", ")))
-            })
-        };
-        for column in &options.columns {
-            if [ID, FLUX, IVAR, MASK, WAVELENGTH].contains(&column.as_str()) {
-                let reason = "every batch has a column of this name already: do not ask for it";
-                return Err(missing(column, reason.into()));
-            }
-            if schema.field_with_name(column).is_err() {
-                return Err(missing(column, "not found, but asked for".into()));
-            }
-        }
-        Ok(Self {
-            id: need(ID, id)?,
-            flux: need(FLUX, flux)?,
-            ivar: need(IVAR, ivar)?,
-            mask: find(mask),
-            wavelength: match find(wavelength) {
-                Some(column) => Wavelength::Column(column),
-                None => {
-                    let grid = Grid::from_metadata(schema.metadata());
-                    Wavelength::Shared(grid.map_err(|reason| missing(WAVELENGTH, reason))?)
-                }
-            },
-            more: options.columns.clone(),
-        })
-    }
-
-    fn paths(&self) -> Vec<&str> {
-        let mut paths = vec![self.id.as_str(), &self.flux, &self.ivar];
-        paths.extend(self.mask.as_deref());
-        if let Wavelength::Column(column) = &self.wavelength {
-            paths.push(column);
-        }
-        paths.extend(self.more.iter().map(String::as_str));
-        paths
-    }
-}
-
-/// Does the schema have a column with this dotted path?
-fn has(schema: &Schema, path: &str) -> bool {
-    let mut names = path.split('.');
-    let Some(field) = names.next().and_then(|name| schema.field_with_name(name).ok()) else {
-        return false;
-    };
-    let mut data_type = field.data_type();
-    for name in names {
-        let DataType::Struct(fields) = data_type else {
-            return false;
-        };
-        let Some((_, field)) = fields.find(name) else {
-            return false;
-        };
-        data_type = field.data_type();
-    }
-    true
-}
-
 /// Lists without gaps: all values, and where each row begins and ends.
 struct Lists<T: ArrowPrimitiveType> {
     values: PrimitiveArray<T>,
     offsets: Vec<i32>,
+}
+
+impl<T: ArrowPrimitiveType> Lists<T> {
+    fn into_bytes(self) -> (Buffer, Vec<i32>) {
+        (self.values.values().inner().clone(), self.offsets)
+    }
 }
 
 /// Brings the rows of one piece into the common schema.
@@ -220,47 +158,37 @@ struct Normalizer<'a> {
 
 impl Normalizer<'_> {
     fn normalize(&self, columns: &Columns, options: &ReadOptions) -> Result<RecordBatch> {
-        let flux = self.lists::<Float32Type>(&columns.flux, f32::NAN)?;
-        let ivar = self.lists::<Float32Type>(&columns.ivar, 0.0)?;
-        let mask = match &columns.mask {
-            Some(column) => self.lists::<Int32Type>(column, 1)?,
-            None => Lists {
-                values: Int32Array::from_value(0, flux.values.len()),
-                offsets: flux.offsets.clone(),
-            },
-        };
-        self.same_lengths(&columns.flux, &flux.offsets, &columns.ivar, &ivar.offsets)?;
-        self.same_lengths(
-            &columns.flux,
-            &flux.offsets,
-            columns.mask.as_deref().unwrap_or(MASK),
-            &mask.offsets,
-        )?;
-
         let mut metadata = self.metadata.clone();
         metadata.retain(|key, _| key == KEY || key == FLUX_UNIT);
         let mut parts: Vec<(Field, ArrayRef)> = Vec::new();
         let mut add =
             |name: &str, array: ArrayRef| parts.push((Field::new(name, array.data_type().clone(), false), array));
         add(ID, self.ids(&columns.id)?);
-        match &columns.wavelength {
-            Wavelength::Shared(grid) => {
-                let pixels = grid.wavelength.len();
-                self.all_of_length(&columns.flux, &flux.offsets, pixels)?;
-                add(FLUX, fixed(flux, pixels).map_err(|e| self.tile(e))?);
-                add(IVAR, fixed(ivar, pixels).map_err(|e| self.tile(e))?);
-                add(MASK, fixed(mask, pixels).map_err(|e| self.tile(e))?);
+        if let Wavelength::Column(column) = &columns.wavelength {
+            metadata.remove(KEY);
+            let flux = self.lists::<Float32Type>(&columns.flux, f32::NAN)?;
+            let ivar = self.lists::<Float32Type>(&columns.ivar, 0.0)?;
+            let mask = match &columns.mask {
+                Some(column) => self.lists::<Int32Type>(column, 1)?,
+                None => Lists {
+                    values: Int32Array::from_value(0, flux.values.len()),
+                    offsets: flux.offsets.clone(),
+                },
+            };
+            let wavelength = self.lists::<Float64Type>(column, f64::NAN)?;
+            let others = [
+                (columns.ivar.as_str(), &ivar.offsets),
+                (columns.mask.as_deref().unwrap_or(MASK), &mask.offsets),
+                (column, &wavelength.offsets),
+            ];
+            for (other, offsets) in others {
+                self.same_lengths(&columns.flux, &flux.offsets, other, offsets)?;
             }
-            Wavelength::Column(column) => {
-                metadata.remove(KEY);
-                let wavelength = self.lists::<Float64Type>(column, f64::NAN)?;
-                self.same_lengths(&columns.flux, &flux.offsets, column, &wavelength.offsets)?;
-                self.increasing(column, &wavelength)?;
-                add(FLUX, ragged(flux).map_err(|e| self.tile(e))?);
-                add(IVAR, ragged(ivar).map_err(|e| self.tile(e))?);
-                add(MASK, ragged(mask).map_err(|e| self.tile(e))?);
-                add(WAVELENGTH, ragged(wavelength).map_err(|e| self.tile(e))?);
-            }
+            self.increasing(column, &wavelength)?;
+            add(FLUX, ragged(flux).map_err(|e| self.tile(e))?);
+            add(IVAR, ragged(ivar).map_err(|e| self.tile(e))?);
+            add(MASK, ragged(mask).map_err(|e| self.tile(e))?);
+            add(WAVELENGTH, ragged(wavelength).map_err(|e| self.tile(e))?);
         }
         for name in &options.columns {
             let field = self
@@ -443,15 +371,8 @@ fn is_id(data_type: &DataType) -> bool {
     }
 }
 
-fn element<T: ArrowPrimitiveType>() -> Arc<Field> {
+pub(crate) fn element<T: ArrowPrimitiveType>() -> Arc<Field> {
     Arc::new(Field::new("element", T::DATA_TYPE, false))
-}
-
-fn fixed<T: ArrowPrimitiveType>(lists: Lists<T>, length: usize) -> Result<ArrayRef, ArrowError> {
-    let length = i32::try_from(length).map_err(|e| ArrowError::InvalidArgumentError(e.to_string()))?;
-    let rows = lists.offsets.len().saturating_sub(1);
-    let lists = FixedSizeListArray::try_new_with_length(element::<T>(), length, Arc::new(lists.values), None, rows)?;
-    Ok(Arc::new(lists))
 }
 
 fn ragged<T: ArrowPrimitiveType>(lists: Lists<T>) -> Result<ArrayRef, ArrowError> {

@@ -75,7 +75,7 @@ pub enum Error {
     #[error("the reading thread stopped {batches} batches before the end")]
     Interrupted {
         /// Batches that are missing.
-        batches: usize,
+        batches: u64,
     },
     /// An option has a value that cannot work.
     #[error("option {name} is {value}, expected {expected}")]
@@ -86,6 +86,12 @@ pub enum Error {
         value: String,
         /// What would work.
         expected: String,
+    },
+    /// The state belongs to another pass.
+    #[error("the state does not fit this pass: {reason}")]
+    OtherState {
+        /// What is different.
+        reason: &'static str,
     },
     /// A tile could not be written.
     #[error("{}: not written", path.display())]

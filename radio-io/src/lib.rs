@@ -35,15 +35,24 @@
 mod batch;
 mod decode;
 mod error;
+mod fast;
+mod filling;
 mod grid;
+mod metrics;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod options;
 mod order;
+mod producer;
 mod reader;
+mod ring;
+mod state;
+mod tile;
 
 pub use batch::{Spectrum, SpectrumBatch};
 pub use error::{Error, Result};
+pub use metrics::Metrics;
 pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 pub use radio_index::{ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
+pub use state::State;

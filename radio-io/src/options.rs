@@ -1,4 +1,4 @@
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 
 /// In which order rows are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Shuffle {
     None,
     /// Pieces of tiles in random order; the rows of neighbouring pieces mixed in a window of at least this many rows.
     ///
-    /// The window is held in memory, decoded. More rows mix better: 2,048 rows of DESI are 190 MB.
+    /// The rows of a window are in memory together. More of them mix better: 2,048 rows of DESI are 190 MB.
     Window {
         /// Rows in a window.
         rows: NonZeroUsize,
@@ -34,7 +34,9 @@ pub enum BadTiles {
     /// The pass ends with the error.
     #[default]
     Fail,
-    /// The rows that cannot be read are left out, and listed in [`Reader::skipped`](crate::Reader::skipped).
+    /// The rows that cannot be read are left out of their batches, and listed in [`Reader::skipped`](crate::Reader::skipped). All
+    /// other rows stay where they are, so that passes can be resumed and ranks keep step. A batch of which nothing is left is
+    /// given, empty, only where several ranks share the plan.
     Skip,
 }
 
@@ -102,6 +104,11 @@ pub struct ReadOptions {
     pub seed: u64,
     /// Which pass over the data this is: every epoch has its own order. Default: 0.
     pub epoch: u64,
+    /// Which of the processes that share the plan this is, from 0. Default: 0.
+    pub rank: u64,
+    /// How many processes share the plan. Each reads other rows, and all have the same number of batches: at most `world - 1`
+    /// rows are read by none. Default: 1.
+    pub world: NonZeroU64,
     /// Batches that are kept ready ahead of the consumer. Default: 10.
     pub prefetch: NonZeroUsize,
     /// What becomes of a pass when a tile turns out to be bad. Default: [`BadTiles::Fail`].
@@ -120,6 +127,8 @@ impl Default for ReadOptions {
             shuffle: Shuffle::None,
             seed: 0,
             epoch: 0,
+            rank: 0,
+            world: NonZeroU64::MIN,
             prefetch: const { NonZeroUsize::new(10).unwrap() },
             bad_tiles: BadTiles::Fail,
             columns: Vec::new(),
@@ -161,6 +170,13 @@ impl ReadOptions {
     #[must_use]
     pub fn with_epoch(mut self, epoch: u64) -> Self {
         self.epoch = epoch;
+        self
+    }
+
+    /// Reads the share of one of `world` processes, `rank` counting from 0.
+    #[must_use]
+    pub fn with_rank(mut self, rank: u64, world: NonZeroU64) -> Self {
+        (self.rank, self.world) = (rank, world);
         self
     }
 

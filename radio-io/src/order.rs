@@ -25,9 +25,28 @@ pub(crate) struct Window {
     pub(crate) order: Vec<(usize, usize)>,
 }
 
-/// The windows of an epoch, one after the other: a function of the plan, the shuffle, the seed and the epoch, and of nothing
-/// else. In memory is one window, and where pieces are shuffled a few bytes for each.
-pub(crate) fn windows(plan: ReadPlan, options: &ReadOptions) -> impl Iterator<Item = Window> + Send + use<> {
+/// Rows that a rank reads: of its share, whole batches where the last one is to be full.
+///
+/// All ranks have the same number, so that they take the same number of steps. (At most `world - 1` rows of the plan are read by
+/// none; with a shuffle they are others in every epoch.)
+pub(crate) fn rows_of_rank(plan: &ReadPlan, options: &ReadOptions) -> u64 {
+    let rows = plan.rows() / options.world;
+    let batch = options.batch_rows.get() as u64;
+    if options.drop_last { rows / batch * batch } else { rows }
+}
+
+/// The windows of an epoch, one after the other, from the row `start` of this rank on: a function of the plan, the shuffle, the
+/// seed, the epoch and the rank, and of nothing else. In memory is one window, and where pieces are shuffled a few bytes for each.
+///
+/// Rows that come before are drawn along, but they are in no window: nobody reads them.
+pub(crate) fn windows(
+    plan: ReadPlan,
+    options: &ReadOptions,
+    start: u64,
+) -> impl Iterator<Item = Window> + Send + use<> {
+    let share = plan.rows() / options.world;
+    let all = options.rank * share..options.rank * share + share;
+    let end = rows_of_rank(&plan, options);
     let mut dice = Dice::new(options.seed, options.epoch);
     let mut pieces: Box<dyn Iterator<Item = Piece> + Send> =
         Box::new(plan.into_iter().flat_map(|slice| pieces(&slice)));
@@ -41,23 +60,53 @@ pub(crate) fn windows(plan: ReadPlan, options: &ReadOptions) -> impl Iterator<It
             rows.get()
         }
     };
+    let mut pieces = within(pieces, all);
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let mut window = Window {
-            pieces: Vec::new(),
-            order: Vec::new(),
-        };
-        while window.order.len() < window_rows
-            && let Some(piece) = pieces.next()
-        {
-            let rows = (piece.rows.end - piece.rows.start) as usize;
-            let number = window.pieces.len();
-            window.order.extend((0..rows).map(|row| (number, row)));
-            window.pieces.push(piece);
+        loop {
+            let mut window = Window {
+                pieces: Vec::new(),
+                order: Vec::new(),
+            };
+            while window.order.len() < window_rows
+                && let Some(piece) = pieces.next()
+            {
+                let rows = (piece.rows.end - piece.rows.start) as usize;
+                let number = window.pieces.len();
+                window.order.extend((0..rows).map(|row| (number, row)));
+                window.pieces.push(piece);
+            }
+            if window.pieces.is_empty() || at >= end {
+                return None;
+            }
+            if is_shuffled {
+                dice.shuffle(&mut window.order);
+            }
+            let first = at;
+            at += window.order.len() as u64;
+            window.order.truncate(end.saturating_sub(first) as usize);
+            window
+                .order
+                .drain(..(start.saturating_sub(first) as usize).min(window.order.len()));
+            if !window.order.is_empty() {
+                return Some(window);
+            }
         }
-        if is_shuffled {
-            dice.shuffle(&mut window.order);
-        }
-        Some(window).filter(|window| !window.pieces.is_empty())
+    })
+}
+
+/// The pieces that hold a range of all rows, cut where it begins and ends.
+fn within(pieces: impl Iterator<Item = Piece>, wanted: Range<u64>) -> impl Iterator<Item = Piece> {
+    let mut at = 0;
+    pieces.filter_map(move |mut piece| {
+        let rows = piece.rows.end - piece.rows.start;
+        let (first, last) = (
+            wanted.start.saturating_sub(at).min(rows),
+            wanted.end.saturating_sub(at).min(rows),
+        );
+        at += rows;
+        piece.rows = piece.rows.start + first..piece.rows.start + last;
+        (first < last).then_some(piece)
     })
 }
 
@@ -108,7 +157,7 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU64, NonZeroUsize};
 
     use proptest::prelude::*;
 
@@ -117,11 +166,15 @@ mod tests {
     type Rows = Vec<(String, u64)>;
 
     fn rows(plan: &ReadPlan, options: &ReadOptions) -> Rows {
+        rows_from(plan, options, 0)
+    }
+
+    fn rows_from(plan: &ReadPlan, options: &ReadOptions, start: u64) -> Rows {
         let row = |window: &Window, &(piece, row): &(usize, usize)| {
             let piece = &window.pieces[piece];
             (piece.uri.to_string(), piece.rows.start + row as u64)
         };
-        let all = windows(plan.clone(), options);
+        let all = windows(plan.clone(), options, start);
         all.flat_map(|window| window.order.iter().map(|place| row(&window, place)).collect::<Rows>())
             .collect()
     }
@@ -132,6 +185,9 @@ mod tests {
             slices in proptest::collection::vec((0..5_u8, 0..3_000_u64, 0..900_u64), 0..8),
             window in 1..2_000_usize,
             seed: u64,
+            world in 1..5_u64,
+            start: proptest::sample::Index,
+            drop_last: bool,
         ) {
             let slices = slices.iter().map(|&(tile, start, n)| TileSlice::new(format!("t{tile}"), start..start + n));
             let plan = ReadPlan::from_iter(slices);
@@ -139,7 +195,7 @@ mod tests {
             let in_order = ReadOptions::default().with_seed(seed);
             prop_assert_eq!(&rows(&plan, &in_order), &planned);
 
-            let shuffled = in_order.with_shuffle(Shuffle::Window { rows: NonZeroUsize::new(window).unwrap() });
+            let shuffled = in_order.clone().with_shuffle(Shuffle::Window { rows: NonZeroUsize::new(window).unwrap() });
             let first = rows(&plan, &shuffled);
             prop_assert_eq!(first.len(), planned.len());
             prop_assert_eq!(first.iter().cloned().collect::<BTreeSet<_>>(), planned.iter().cloned().collect());
@@ -148,6 +204,26 @@ mod tests {
                 let next = rows(&plan, &shuffled.clone().with_epoch(1));
                 prop_assert_ne!(&first, &next);
                 prop_assert_ne!(&first, &planned);
+            }
+
+            // The ranks share the order of all, and each can start anywhere in its own.
+            let world = NonZeroU64::new(world).unwrap();
+            for options in [in_order, shuffled] {
+                let mut shared = Rows::new();
+                for rank in 0..world.get() {
+                    let mut options = options.clone().with_rank(rank, world);
+                    options.drop_last = drop_last;
+                    let own = rows(&plan, &options);
+                    prop_assert_eq!(own.len() as u64, rows_of_rank(&plan, &options));
+                    let start = start.index(own.len() + 1);
+                    prop_assert_eq!(&rows_from(&plan, &options, start as u64), &own[start..]);
+                    shared.extend(own);
+                }
+                let unique: BTreeSet<_> = shared.iter().cloned().collect();
+                prop_assert_eq!(unique.len(), shared.len());
+                if !drop_last {
+                    prop_assert_eq!(shared.len(), planned.len() / world.get() as usize * world.get() as usize);
+                }
             }
         }
     }

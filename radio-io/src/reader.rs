@@ -1,34 +1,31 @@
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use arrow_select::interleave::interleave_record_batch;
 use radio_index::ReadPlan;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::decode::FLUX_UNIT;
-use crate::grid::{Grid, KEY};
-use crate::order::{Piece, Window, windows};
-use crate::{BadTiles, Error, ReadOptions, Result, SpectrumBatch, decode};
+use crate::metrics::Counters;
+use crate::order::{rows_of_rank, windows};
+use crate::producer::{Event, Producer};
+use crate::{Error, Metrics, ReadOptions, Result, SpectrumBatch, State};
 
 /// More rows than any survey has: a plan of more was made by mistake.
 const MOST_ROWS: u64 = 1 << 40;
 
 /// One pass over the rows of a plan, in batches: an iterator that a thread of its own keeps ahead of its consumer.
 ///
-/// Which rows come in which batch is a function of the plan, the options and the tiles alone, the same on one core and on
-/// many. After an error there are no more batches. All tiles of a plan have to have the same dialect and, in the flat one,
-/// the same wavelength grid.
+/// Which row comes at which place of which batch is known before anything is read: a function of the plan, the options and
+/// nothing else, the same on one core and on many. A pass can therefore be [resumed](Self::resume) at any batch. After an error
+/// there are no more batches. All tiles of a plan have to have the same dialect and, in the flat one, the same wavelength grid.
 ///
 /// # Complexity
 ///
-/// Decoding is shared by all cores, in a pool of this crate's own, so that a batch may be waited for anywhere. In memory are at most one window of decoded rows (a batch where
-/// nothing is shuffled) with the batches that are gathered from it, and [`prefetch`](ReadOptions::prefetch) batches. Rows are
-/// found through a tile's page index; in a tile without one, the pages of a row group before them are decoded, too.
+/// Each row goes from its page to its place in its batch, on all cores, in a pool of this crate's own, so that a batch may be
+/// waited for anywhere. In memory are the batches of one window (one batch where nothing is shuffled),
+/// [`prefetch`](ReadOptions::prefetch) batches that wait, and a page per core; where rows have grids of their own, the decoded
+/// window beside its batches. The memory of a batch is used again when it is dropped.
 ///
 /// # Examples
 ///
@@ -36,10 +33,15 @@ const MOST_ROWS: u64 = 1 << 40;
 #[derive(Debug)]
 pub struct Reader {
     events: Receiver<Event>,
-    /// Batches that are to come, at most.
-    left: usize,
+    state: State,
+    /// Rows of the whole pass, and its batches.
     rows: u64,
+    batches: u64,
+    has_ended: bool,
     skipped: Vec<SkippedTile>,
+    metrics: Metrics,
+    counters: Arc<Counters>,
+    began: Instant,
 }
 
 /// Rows of a tile that were left out, and why.
@@ -54,79 +56,96 @@ pub struct SkippedTile {
     pub error: Error,
 }
 
-/// What the reading thread has to say.
-#[derive(Debug)]
-enum Event {
-    Batch(SpectrumBatch),
-    Skipped(SkippedTile),
-    Failed(Error),
-    End,
-}
-
 impl Reader {
     /// Starts to read ahead.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where no thread can be started, [`Error::Option`] for a plan of more than 2⁴⁰ rows. What is wrong with a
-    /// tile comes out of the iterator, in its place.
+    /// [`Error::Io`] where no thread can be started, [`Error::Option`] for a plan of more than 2⁴⁰ rows or a rank that is not
+    /// below `world`. What is wrong with a tile comes out of the iterator, in its place.
     pub fn new(plan: &ReadPlan, options: ReadOptions) -> Result<Self> {
+        let state = State::new(plan, &options);
+        Self::start(plan, options, state)
+    }
+
+    /// Goes on with a pass where another reader was: its batches are those that the other one would have given next. What was
+    /// passed is not read again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherState`] where plan or options are not those of the state, and those of [`new`](Self::new).
+    pub fn resume(plan: &ReadPlan, options: ReadOptions, state: &State) -> Result<Self> {
+        State::new(plan, &options).check(state)?;
+        Self::start(plan, options, *state)
+    }
+
+    fn start(plan: &ReadPlan, options: ReadOptions, state: State) -> Result<Self> {
+        let wrong = |name, value: u64, expected| {
+            let value = value.to_string();
+            Err(Error::Option { name, value, expected })
+        };
         if plan.rows() > MOST_ROWS {
-            let (value, expected) = (plan.rows().to_string(), format!("at most {MOST_ROWS}"));
-            return Err(Error::Option {
-                name: "rows of the plan",
-                value,
-                expected,
-            });
+            return wrong("rows of the plan", plan.rows(), format!("at most {MOST_ROWS}"));
+        }
+        if options.rank >= options.world.get() {
+            return wrong(
+                "rank",
+                options.rank,
+                format!("less than world, which is {}", options.world),
+            );
         }
         let batch_rows = options.batch_rows.get() as u64;
-        let rows = if options.drop_last {
-            plan.rows() / batch_rows * batch_rows
-        } else {
-            plan.rows()
-        };
-        let left = rows.div_ceil(batch_rows) as usize;
-        let windows = windows(plan.clone(), &options);
+        let rows = rows_of_rank(plan, &options);
+        let batches = rows.div_ceil(batch_rows);
+        let windows = windows(plan.clone(), &options, state.batch().saturating_mul(batch_rows));
         let (sender, events) = sync_channel(options.prefetch.get());
+        let counters = Arc::new(Counters::default());
+        let producer = Producer::new(options, sender, counters.clone(), state.batch());
         thread::Builder::new()
             .name("radio-io".into())
-            .spawn(move || {
-                let mut producer = Producer {
-                    options,
-                    sender,
-                    carried: None,
-                    schema: None,
-                };
-                let last = match producer.run(windows) {
-                    Ok(()) => Event::End,
-                    Err(Stop::Failed(error)) => Event::Failed(error),
-                    Err(Stop::Gone) => return,
-                };
-                // The consumer may leave at any time.
-                let _ = producer.sender.send(last);
-            })
+            .spawn(move || producer.run(windows))
             .map_err(|source| Error::Io {
                 path: "a reading thread".into(),
                 source,
             })?;
         Ok(Self {
             events,
-            left,
+            state,
             rows,
+            batches,
+            has_ended: false,
             skipped: Vec::new(),
+            metrics: Metrics::default(),
+            counters,
+            began: Instant::now(),
         })
     }
 
-    /// Rows that all batches of the pass have together, if no tile is skipped.
+    /// Rows that all batches of the pass have together, if no tile is skipped. Those that a resumed pass left behind count.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The tiles of which rows were left out so far, with [`BadTiles::Skip`].
+    /// Where the pass is: behind the last batch that was taken.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The tiles of which rows were left out so far, with [`BadTiles::Skip`](crate::BadTiles::Skip).
     #[must_use]
     pub fn skipped(&self) -> &[SkippedTile] {
         &self.skipped
+    }
+
+    /// What the pass has done so far, and who waited for whom.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.counters.with(Metrics {
+            elapsed: self.began.elapsed(),
+            ..self.metrics
+        })
     }
 
     fn skip(&mut self, tile: SkippedTile) {
@@ -135,178 +154,50 @@ impl Reader {
             None => self.skipped.push(tile),
         }
     }
+
+    fn take(&mut self, number: u64, batch: &SpectrumBatch, waited: Duration) {
+        let metrics = &mut self.metrics;
+        if metrics.batches == 0 {
+            metrics.first_batch = self.began.elapsed();
+        } else {
+            metrics.consumer_waited += waited;
+        }
+        metrics.batches += 1;
+        metrics.rows += batch.len() as u64;
+        metrics.bytes += batch.bytes();
+        self.state = self.state.at(number + 1);
+    }
 }
 
 impl Iterator for Reader {
     type Item = Result<SpectrumBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let batch = match self.events.recv() {
-                Ok(Event::Batch(batch)) => Ok(batch),
-                Ok(Event::Skipped(tile)) => {
-                    self.skip(tile);
-                    continue;
+        let before = Instant::now();
+        while !self.has_ended {
+            match self.events.recv() {
+                Ok(Event::Batch(number, batch)) => {
+                    self.take(number, &batch, before.elapsed());
+                    return Some(Ok(batch));
                 }
-                Ok(Event::Failed(error)) => Err(error),
-                Ok(Event::End) => {
-                    self.left = 0;
-                    return None;
+                Ok(Event::Skipped(tile)) => self.skip(tile),
+                Ok(Event::End) => self.has_ended = true,
+                Ok(Event::Failed(error)) => {
+                    self.has_ended = true;
+                    return Some(Err(error));
                 }
-                Err(_) if self.left == 0 => return None,
-                Err(_) => Err(Error::Interrupted { batches: self.left }),
-            };
-            self.left = if batch.is_ok() { self.left.saturating_sub(1) } else { 0 };
-            return Some(batch);
+                Err(_) => {
+                    self.has_ended = true;
+                    let batches = self.batches.saturating_sub(self.state.batch());
+                    return Some(Err(Error::Interrupted { batches }));
+                }
+            }
         }
+        None
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.left))
+        let left = self.batches.saturating_sub(self.state.batch());
+        (0, Some(if self.has_ended { 0 } else { left as usize }))
     }
-}
-
-/// The other end of the channel.
-struct Producer {
-    options: ReadOptions,
-    sender: SyncSender<Event>,
-    /// Rows of the windows before that did not fill a batch.
-    carried: Option<RecordBatch>,
-    /// What all tiles have to have in common.
-    schema: Option<(SchemaRef, Option<Grid>)>,
-}
-
-/// Why the reading thread stops early.
-enum Stop {
-    /// A tile is bad.
-    Failed(Error),
-    /// Nobody listens any more.
-    Gone,
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl Producer {
-    fn run(&mut self, windows: impl Iterator<Item = Window>) -> Result<(), Stop> {
-        for window in windows {
-            for batch in self.window(&window)? {
-                self.send_batch(batch)?;
-            }
-        }
-        match self.carried.take() {
-            Some(last) if !self.options.drop_last => self.send_batch(last),
-            _ => Ok(()),
-        }
-    }
-
-    fn send_batch(&mut self, batch: RecordBatch) -> Result<(), Stop> {
-        let grid = self.schema.as_ref().and_then(|(_, grid)| grid.as_ref());
-        let batch = SpectrumBatch::new(batch, grid).ok_or(Error::Interrupted { batches: 1 })?;
-        self.send(Event::Batch(batch))
-    }
-
-    fn send(&self, event: Event) -> Result<(), Stop> {
-        self.sender.send(event).map_err(|_| Stop::Gone)
-    }
-
-    /// Decodes a window and cuts it into batches; what does not fill one is carried over to the next.
-    fn window(&mut self, Window { pieces, order }: &Window) -> Result<Vec<RecordBatch>, Stop> {
-        let options = &self.options;
-        let decode = || pieces.par_iter().map(|piece| decode::read(piece, options)).collect();
-        let decoded: Vec<Result<RecordBatch>> = decoders()?.install(decode);
-
-        let mut sources = Vec::with_capacity(pieces.len() + 1);
-        // Where the rows of a piece are among the sources; nowhere if it was skipped.
-        let mut source_of = Vec::with_capacity(pieces.len());
-        for (piece, batch) in pieces.iter().zip(decoded) {
-            match batch {
-                Ok(batch) => {
-                    self.check_schema(piece, &batch)?;
-                    source_of.push(Some(sources.len()));
-                    sources.push(batch);
-                }
-                Err(error) if self.options.bad_tiles == BadTiles::Skip => {
-                    source_of.push(None);
-                    let (path, rows) = (PathBuf::from(&*piece.uri), piece.rows.end - piece.rows.start);
-                    self.send(Event::Skipped(SkippedTile { path, rows, error }))?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let carried = self.carried.take();
-        let carried_rows = carried.as_ref().map_or(0, RecordBatch::num_rows);
-        let last = sources.len();
-        sources.extend(carried);
-        let readable = order.iter().filter_map(|&(piece, row)| Some((source_of[piece]?, row)));
-        let rows: Vec<(usize, usize)> = (0..carried_rows).map(|row| (last, row)).chain(readable).collect();
-
-        let sources: Vec<&RecordBatch> = sources.iter().collect();
-        let chunks = rows.chunks_exact(self.options.batch_rows.get());
-        let rest = chunks.remainder();
-        let batches = chunks.map(|chunk| gather(&sources, chunk)).collect::<Result<_>>()?;
-        if !rest.is_empty() {
-            self.carried = Some(gather(&sources, rest)?);
-        }
-        Ok(batches)
-    }
-
-    fn check_schema(&mut self, piece: &Piece, batch: &RecordBatch) -> Result<()> {
-        let found = batch.schema();
-        let has_grid = found.metadata().contains_key(KEY);
-        // The decoder has read this grid already, so it is there and right.
-        let grid = has_grid.then(|| Grid::from_metadata(found.metadata()).ok()).flatten();
-        let Some((first, first_grid)) = &self.schema else {
-            self.schema = Some((found, grid));
-            return Ok(());
-        };
-        let unit = |schema: &SchemaRef| schema.metadata().get(FLUX_UNIT).cloned();
-        let difference = if let Some((a, b)) = first.fields().iter().zip(found.fields()).find(|(a, b)| a != b) {
-            format!(
-                "column {:?} is {}, in the tiles before {}",
-                b.name(),
-                b.data_type(),
-                a.data_type()
-            )
-        } else if grid != *first_grid {
-            "the wavelength grid differs from that of the tiles before".into()
-        } else if unit(first) != unit(&found) {
-            format!(
-                "the unit of the flux is {:?}, in the tiles before {:?}",
-                unit(&found),
-                unit(first)
-            )
-        } else {
-            return Ok(());
-        };
-        let reason = format!("{difference}: read tiles of each kind with a reader of their own");
-        Err(Error::Mixed {
-            path: PathBuf::from(&*piece.uri),
-            reason,
-        })
-    }
-}
-
-/// The threads that decode, for all readers of a program. They never wait for a consumer, who may be a worker of rayon's
-/// global pool.
-fn decoders() -> Result<&'static ThreadPool> {
-    static DECODERS: OnceLock<ThreadPool> = OnceLock::new();
-    if let Some(pool) = DECODERS.get() {
-        return Ok(pool);
-    }
-    let pool = ThreadPoolBuilder::new()
-        .thread_name(|i| format!("radio-io-{i}"))
-        .build();
-    let pool = pool.map_err(|e| Error::Io {
-        path: "a decoding thread".into(),
-        source: std::io::Error::other(e),
-    })?;
-    Ok(DECODERS.get_or_init(|| pool))
-}
-
-fn gather(sources: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch> {
-    interleave_record_batch(sources, rows).map_err(|source| Error::Batch { source: source.into() })
 }

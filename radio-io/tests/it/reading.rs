@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
+use arrow_array::types::{Float32Type, Float64Type};
 use proptest::prelude::*;
-use radio_io::{ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, TileSlice};
+use radio_io::{Error, ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, State, TileSlice};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::tile::{GRID, PIXELS, flat, plan, ragged, write};
@@ -56,6 +56,8 @@ proptest! {
         shuffled: bool,
         drop_last: bool,
         prefetch in 1..5_usize,
+        taken: proptest::sample::Index,
+        world in 1..4_u64,
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut slices = Vec::new();
@@ -91,7 +93,31 @@ proptest! {
         if !shuffled {
             prop_assert!(found.is_sorted());
         }
-        prop_assert_eq!(found, ids(&read(&plan, options)));
+        prop_assert_eq!(&found, &ids(&read(&plan, options.clone())));
+
+        // Resumed at any batch, through any format, the rest is the same, however far was read ahead.
+        let taken = taken.index(batches.len() + 1);
+        let mut reader = Reader::new(&plan, options.clone()).unwrap();
+        let before: Vec<_> = reader.by_ref().take(taken).map(Result::unwrap).collect();
+        let state: State = serde_json::from_str(&serde_json::to_string(&reader.state()).unwrap()).unwrap();
+        prop_assert_eq!(state.batch(), taken as u64);
+        let rest = Reader::resume(&plan, options.clone().with_prefetch(n(7)), &state).unwrap();
+        let rest: Vec<_> = rest.map(Result::unwrap).collect();
+        check_rows(&rest);
+        prop_assert_eq!([ids(&before), ids(&rest)].concat(), found);
+
+        // Ranks take the same number of steps, and no row is read by two.
+        let world = NonZeroU64::new(world).unwrap();
+        let ranks: Vec<_> = (0..world.get()).map(|rank| read(&plan, options.clone().with_rank(rank, world))).collect();
+        prop_assert!(ranks.iter().all(|rank| rank.len() == ranks[0].len()));
+        let mut shared: Vec<i64> = ranks.iter().flat_map(|rank| ids(rank)).collect();
+        shared.sort_unstable();
+        let rows = shared.len();
+        shared.dedup();
+        prop_assert_eq!(shared.len(), rows);
+        if !drop_last {
+            prop_assert!(rows + world.get() as usize > expected.len());
+        }
     }
 }
 
@@ -224,4 +250,108 @@ fn batches_can_be_waited_for_in_a_thread_pool() {
         })
         .collect();
     assert_eq!(rows, [2_000; 16]);
+}
+
+#[test]
+fn what_was_passed_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiles: Vec<_> = (0..3_i64)
+        .map(|tile| {
+            let ids: Vec<i64> = (tile * 512..(tile + 1) * 512).collect();
+            write(
+                &folder.path().join(format!("{tile}.parquet")),
+                &flat(&ids, Some(GRID)),
+                100,
+            )
+        })
+        .collect();
+    let plan = plan(tiles.iter().map(|path| (path.as_path(), 512)));
+    let mut reader = Reader::new(&plan, ReadOptions::default()).unwrap();
+    let state = {
+        reader.by_ref().take(5).for_each(|batch| drop(batch.unwrap()));
+        reader.state()
+    };
+    // Gone, and half of the third one overwritten: its first batch was taken, too.
+    std::fs::remove_file(&tiles[0]).unwrap();
+    std::fs::remove_file(&tiles[1]).unwrap();
+    let rest = Reader::resume(&plan, ReadOptions::default(), &state).unwrap();
+    let rest: Vec<_> = rest.map(Result::unwrap).collect();
+    assert_eq!(ids(&rest), (1_280..1_536).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_state_of_another_pass_is_refused() {
+    let plan = plan([(Path::new("a"), 300), (Path::new("b"), 300)]);
+    let other = ReadPlan::from_iter([TileSlice::new("a", 0..301), TileSlice::new("b", 0..300)]);
+    let options = ReadOptions::default().with_shuffle(Shuffle::window());
+    let state = Reader::new(&plan, options.clone()).unwrap().state();
+    let refused = |plan: &ReadPlan, options: &ReadOptions| match Reader::resume(plan, options.clone(), &state) {
+        Ok(_) => None,
+        Err(Error::OtherState { reason }) => Some(reason),
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(refused(&plan, &options), None);
+    assert_eq!(
+        refused(&plan, &options.clone().with_prefetch(n(3)).with_columns(["z"])),
+        None
+    );
+    assert!(refused(&other, &options).unwrap().contains("the plan is another one"));
+    for other in [
+        options.clone().with_batch_rows(n(255)),
+        options.clone().with_shuffle(Shuffle::None),
+        options.clone().with_drop_last(),
+        options.clone().with_rank(1, NonZeroU64::new(2).unwrap()),
+    ] {
+        assert!(refused(&plan, &other).unwrap().contains("the order of the rows"));
+    }
+    for other in [options.clone().with_seed(1), options.clone().with_epoch(1)] {
+        assert!(refused(&plan, &other).unwrap().contains("the seed or the epoch"));
+    }
+}
+
+#[test]
+fn a_rank_is_one_of_the_world() {
+    let options = ReadOptions::default().with_rank(2, NonZeroU64::new(2).unwrap());
+    let error = Reader::new(&ReadPlan::default(), options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "option rank is 2, expected less than world, which is 2"
+    );
+}
+
+#[test]
+fn the_consumer_and_the_producer_are_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(
+        &folder.path().join("t.parquet"),
+        &flat(&(0..600).collect::<Vec<_>>(), Some(GRID)),
+        600,
+    );
+    let mut reader = Reader::new(&plan([(path.as_path(), 600)]), ReadOptions::default()).unwrap();
+    let bytes: usize = reader
+        .by_ref()
+        .map(|batch| batch.unwrap().len() * (8 + 3 * 4 * PIXELS))
+        .sum();
+    let metrics = reader.metrics();
+    assert_eq!((metrics.batches, metrics.rows, metrics.bytes), (3, 600, bytes as u64));
+    assert!((0.0..=1.0).contains(&metrics.starved()), "{metrics}");
+    assert!(metrics.first_batch <= metrics.elapsed);
+}
+
+/// From Arrow to slices and matrices, the values stay where they are.
+#[test]
+fn views_are_the_buffers_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder.path().join("t.parquet"), &flat(&[1, 2, 3], Some(GRID)), 9);
+    let batches = read(&plan([(path.as_path(), 3)]), ReadOptions::default());
+    let batch = &batches[0];
+    let column = batch
+        .record_batch()
+        .column_by_name("flux")
+        .unwrap()
+        .as_fixed_size_list();
+    let values = column.values().as_primitive::<Float32Type>().values();
+    assert_eq!(values.as_ptr(), batch.flux().as_ptr());
+    assert_eq!(values.as_ptr(), batch.flux_matrix().unwrap().as_ptr());
+    assert_eq!(values[5..].as_ptr(), batch.spectra().nth(1).unwrap().flux.as_ptr());
 }

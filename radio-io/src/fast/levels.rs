@@ -1,0 +1,168 @@
+//! Levels of lists without nulls, all of one length: recognised without decoding them.
+//! (parquet-format, Encodings.md: "Run Length Encoding / Bit-Packing Hybrid".)
+
+/// Are all levels the highest one? That of a value that is there.
+pub(super) fn are_all(bytes: &[u8], highest: u16, count: u64) -> bool {
+    runs(bytes, highest, count, |_, run| match run {
+        Run::Same(level) => level == highest,
+        Run::Packed(levels) => levels.iter().all(|&level| level == highest),
+    })
+}
+
+/// Do the repetition levels say: lists of `length` values each? That is 0 for the first value of a list and 1 for the others.
+pub(super) fn are_lists(bytes: &[u8], length: u64, count: u64) -> bool {
+    runs(bytes, 1, count, |values, run| match run {
+        Run::Same(level) => {
+            let place = values.start % length;
+            match level {
+                0 => length == 1 || (place == 0 && values.end - values.start == 1),
+                // None of them begins a list.
+                _ => place != 0 && place + (values.end - values.start) <= length,
+            }
+        }
+        Run::Packed(levels) => values
+            .zip(levels)
+            .all(|(value, &level)| (level == 0) == (value % length == 0)),
+    })
+}
+
+enum Run<'a> {
+    /// One level for all values.
+    Same(u16),
+    Packed(&'a [u16]),
+}
+
+/// Calls `check` with each run, and the numbers of its values, until it says no. Levels of more than 8 bits are not asked for.
+fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Range<u64>, Run<'_>) -> bool) -> bool {
+    let width = 16 - highest.leading_zeros() as usize;
+    if !(1..=8).contains(&width) {
+        return false;
+    }
+    let mut at = 0;
+    while at < count {
+        let Some(head) = varint(&mut bytes) else { return false };
+        if head & 1 == 0 {
+            let (Some((&level, rest)), length) = (bytes.split_first(), head >> 1) else {
+                return false;
+            };
+            bytes = rest;
+            let end = at.saturating_add(length).min(count);
+            if length == 0 || !check(at..end, Run::Same(level.into())) {
+                return false;
+            }
+            at = end;
+            continue;
+        }
+        // Groups of eight levels, the lowest bits first.
+        for _ in 0..head >> 1 {
+            let Some((group, rest)) = bytes.split_at_checked(width) else {
+                return false;
+            };
+            bytes = rest;
+            let mut bits = [0; 8];
+            bits[..width].copy_from_slice(group);
+            let bits = u64::from_le_bytes(bits);
+            let levels: [u16; 8] = std::array::from_fn(|i| (bits >> (i * width) & ((1 << width) - 1)) as u16);
+            let end = (at + 8).min(count);
+            if !check(at..end, Run::Packed(&levels[..(end - at) as usize])) {
+                return false;
+            }
+            at = end;
+            if at == count {
+                break;
+            }
+        }
+        if head >> 1 == 0 {
+            return false;
+        }
+    }
+    true
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..63).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Writes levels as runs of one level (`true`) or packed groups, by turns that `cuts` gives.
+    fn encode(levels: &[u16], width: usize, cuts: &[(usize, bool)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let put = |bytes: &mut Vec<u8>, mut x: usize| {
+            while x >= 0x80 {
+                bytes.push(x as u8 | 0x80);
+                x >>= 7;
+            }
+            bytes.push(x as u8);
+        };
+        let mut rest = levels;
+        let mut cuts = cuts.iter().cycle();
+        while let (Some(&first), Some(&(length, same))) = (rest.first(), cuts.next()) {
+            let run = rest.iter().take_while(|&&level| level == first).count();
+            if same || rest.len() < 8 {
+                let run = run.min(length.max(1));
+                put(&mut bytes, run << 1);
+                bytes.push(first as u8);
+                rest = &rest[run..];
+            } else {
+                put(&mut bytes, 1 << 1 | 1);
+                let packed = rest[..8]
+                    .iter()
+                    .enumerate()
+                    .fold(0_u64, |bits, (i, &l)| bits | u64::from(l) << (i * width));
+                bytes.extend(&packed.to_le_bytes()[..width]);
+                rest = &rest[8..];
+            }
+        }
+        bytes
+    }
+
+    proptest! {
+        /// Beside a decoder that looks at every level.
+        #[test]
+        fn levels_are_what_they_are(
+            length in 1..12_u64,
+            lists in 1..12_u64,
+            flip in proptest::option::of(any::<proptest::sample::Index>()),
+            cuts in proptest::collection::vec((1..40_usize, any::<bool>()), 1..6),
+            highest in 1..4_u16,
+        ) {
+            let mut levels: Vec<u16> = (0..lists * length).map(|i| u16::from(i % length != 0)).collect();
+            if let Some(flip) = flip {
+                let at = flip.index(levels.len());
+                levels[at] = 1 - levels[at];
+            }
+            let count = levels.len() as u64;
+            prop_assert_eq!(are_lists(&encode(&levels, 1, &cuts), length, count), flip.is_none());
+
+            let mut levels = vec![highest; levels.len()];
+            if let Some(flip) = flip {
+                let at = flip.index(levels.len());
+                levels[at] -= 1;
+            }
+            let width = 16 - highest.leading_zeros() as usize;
+            let bytes = encode(&levels, width, &cuts);
+            prop_assert_eq!(are_all(&bytes, highest, count), flip.is_none());
+            prop_assert!(!are_all(&bytes[..bytes.len() - 1], highest, count));
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..40), highest in 0..400_u16, count in 0..1_000_u64) {
+            are_all(&bytes, highest, count);
+            are_lists(&bytes, 7, count);
+        }
+    }
+}

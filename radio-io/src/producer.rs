@@ -1,0 +1,423 @@
+//! The thread that reads: from windows of pieces to batches.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use arrow_select::interleave::interleave_record_batch;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::decode::{self, FLUX_UNIT, Part};
+use crate::fast::Slot;
+use crate::filling::Filling;
+use crate::grid::Grid;
+use crate::metrics::Counters;
+use crate::order::{Piece, Window};
+use crate::reader::SkippedTile;
+use crate::ring::Ring;
+use crate::tile::{Tile, Tiles};
+use crate::{BadTiles, Error, ReadOptions, Result, Shuffle, SpectrumBatch};
+
+/// What the reading thread has to say.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A batch, and its number in the pass.
+    Batch(u64, SpectrumBatch),
+    Skipped(SkippedTile),
+    Failed(Error),
+    End,
+}
+
+/// Why the reading thread stops early.
+pub(crate) enum Stop {
+    /// A tile is bad.
+    Failed(Error),
+    /// Nobody listens any more.
+    Gone,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The reading end of a [`Reader`](crate::Reader).
+pub(crate) struct Producer {
+    options: ReadOptions,
+    sender: SyncSender<Event>,
+    counters: Arc<Counters>,
+    tiles: Tiles,
+    ring: Arc<Ring>,
+    /// The batch that the windows before did not fill.
+    filling: Option<Filling>,
+    /// Number of the batch that comes next.
+    next: u64,
+    /// What all tiles have to have in common.
+    kind: Option<(SchemaRef, Option<Grid>)>,
+}
+
+/// A piece of which the rows are wanted, with all of them but their matrices.
+struct Opened {
+    tile: Arc<Tile>,
+    /// The first of its rows that is wanted, counted in the piece.
+    first: usize,
+    rows: RecordBatch,
+}
+
+impl Producer {
+    pub(crate) fn new(options: ReadOptions, sender: SyncSender<Event>, counters: Arc<Counters>, next: u64) -> Self {
+        Self {
+            tiles: Tiles::new(options.clone()),
+            ring: Ring::new(Part::ALL.len() * batches_at_once(&options)),
+            options,
+            sender,
+            counters,
+            filling: None,
+            next,
+            kind: None,
+        }
+    }
+
+    /// Reads all windows, and says how it ended, if somebody listens.
+    pub(crate) fn run(mut self, windows: impl Iterator<Item = Window>) {
+        let last = match self.read(windows) {
+            Ok(()) => Event::End,
+            Err(Stop::Failed(error)) => Event::Failed(error),
+            Err(Stop::Gone) => return,
+        };
+        // The consumer may leave at any time.
+        let _ = self.send(last);
+    }
+
+    fn read(&mut self, windows: impl Iterator<Item = Window>) -> Result<(), Stop> {
+        for window in windows {
+            self.window(&window)?;
+        }
+        match self.filling.take() {
+            Some(last) => self.finish(last),
+            None => Ok(()),
+        }
+    }
+
+    fn send(&self, event: Event) -> Result<(), Stop> {
+        let before = Instant::now();
+        let outcome = self.sender.send(event).map_err(|_| Stop::Gone);
+        self.counters.producer_waited(before.elapsed());
+        outcome
+    }
+
+    /// Reads a window and sends the batches that it fills.
+    fn window(&mut self, window: &Window) -> Result<(), Stop> {
+        let spans = spans(window);
+        let mut opened = self.open(window, &spans)?;
+        let mut batches = self.batches(window.order.len());
+        let pixels = self.pixels();
+        if pixels > 0 {
+            let errors = self.fill(window, &opened, &mut batches, pixels)?;
+            for (number, error) in errors {
+                // Of two bad columns of a piece the first one is told.
+                if opened[number].take().is_some() {
+                    self.bad(&window.pieces[number], spans[number].1, error)?;
+                }
+            }
+        }
+        gather(window, &opened, &mut batches, self.options.batch_rows.get())?;
+        for batch in batches {
+            if batch.rows == self.options.batch_rows.get() {
+                self.finish(batch)?;
+            } else {
+                self.filling = Some(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the tiles of a window, and reads all but the matrices. There is nothing for a piece that is bad, or not wanted.
+    fn open(&mut self, window: &Window, spans: &[(Range<usize>, u64)]) -> Result<Vec<Option<Opened>>, Stop> {
+        let (tiles, options) = (&self.tiles, &self.options);
+        let open = |(piece, (span, _)): (&Piece, &(Range<usize>, u64))| -> Option<Result<Opened>> {
+            (!span.is_empty()).then(|| Opened::read(tiles, piece, span.clone(), options))
+        };
+        let pieces: Vec<(&Piece, &(Range<usize>, u64))> = window.pieces.iter().zip(spans).collect();
+        let outcomes: Vec<Option<Result<Opened>>> =
+            decoders()?.install(|| pieces.into_par_iter().with_max_len(1).map(open).collect());
+        let mut opened = Vec::with_capacity(outcomes.len());
+        for ((piece, (_, rows)), outcome) in window.pieces.iter().zip(spans).zip(outcomes) {
+            opened.push(match outcome {
+                None => None,
+                Some(Ok(this)) => {
+                    self.check_kind(piece, &this)?;
+                    Some(this)
+                }
+                Some(Err(error)) => {
+                    self.bad(piece, *rows, error)?;
+                    None
+                }
+            });
+        }
+        Ok(opened)
+    }
+
+    /// What becomes of a piece that cannot be read.
+    fn bad(&self, piece: &Piece, rows: u64, error: Error) -> Result<(), Stop> {
+        if self.options.bad_tiles == BadTiles::Fail {
+            return Err(error.into());
+        }
+        let path = PathBuf::from(&*piece.uri);
+        self.send(Event::Skipped(SkippedTile { path, rows, error }))
+    }
+
+    /// Pixels of every row, where all share a grid; otherwise 0.
+    fn pixels(&self) -> usize {
+        let grid = self.kind.as_ref().and_then(|(_, grid)| grid.as_ref());
+        grid.map_or(0, |grid| grid.wavelength.len())
+    }
+
+    /// Batches that so many rows go to; the first one may have some already.
+    fn batches(&mut self, rows: usize) -> Vec<Filling> {
+        let full = self.options.batch_rows.get();
+        let first = self.filling.take().unwrap_or_default();
+        let others = (first.rows + rows).div_ceil(full).saturating_sub(1);
+        let mut batches = vec![first];
+        batches.resize_with(1 + others, Filling::default);
+        batches
+    }
+
+    /// Brings the rows of the matrices to their places, and returns the pieces where that failed.
+    fn fill(
+        &self,
+        window: &Window,
+        opened: &[Option<Opened>],
+        batches: &mut [Filling],
+        pixels: usize,
+    ) -> Result<Vec<(usize, Error)>> {
+        let full = self.options.batch_rows.get();
+        let has_masks = opened.iter().flatten().any(|this| this.tile.columns.mask.is_some());
+        let mut tasks: Vec<Task<'_>> = Vec::new();
+        let pieces = window.pieces.len();
+        for part in Part::ALL {
+            tasks.extend((0..pieces).map(|piece| Task {
+                piece,
+                part,
+                slots: Vec::new(),
+            }));
+        }
+        let mut rest = window.order.as_slice();
+        for batch in batches {
+            let (order, later) = rest.split_at(rest.len().min(full - batch.rows));
+            rest = later;
+            for (number, buffer) in batch.parts.iter_mut().enumerate() {
+                if buffer.is_none() && (Part::ALL[number] != Part::Mask || has_masks) {
+                    let mut values = self.ring.take(full * pixels);
+                    if Part::ALL[number] == Part::Mask {
+                        // Tiles before had none.
+                        values.fill(0);
+                    }
+                    *buffer = Some(values);
+                }
+                let Some(values) = buffer else { continue };
+                let rows = bytemuck::cast_slice_mut::<u32, u8>(values).chunks_exact_mut(pixels * size_of::<u32>());
+                for (values, &(piece, row)) in rows.skip(batch.rows).zip(order) {
+                    if opened[piece].is_some() {
+                        let row = window.pieces[piece].rows.start + row as u64;
+                        tasks[number * pieces + piece].slots.push(Slot { row, values });
+                    }
+                }
+            }
+        }
+        let run = |task: Task<'_>| {
+            let piece = task.piece;
+            let this = opened[piece].as_ref()?;
+            match task.run(&this.tile, pixels) {
+                Ok(rows) => {
+                    self.counters.rows_by_parquet(rows as u64);
+                    None
+                }
+                Err(error) => Some((piece, error)),
+            }
+        };
+        tasks.retain(|task| !task.slots.is_empty());
+        Ok(decoders()?.install(|| tasks.into_par_iter().with_max_len(1).filter_map(run).collect()))
+    }
+
+    fn finish(&mut self, batch: Filling) -> Result<(), Stop> {
+        let number = self.next;
+        self.next += 1;
+        let (grid, has_rows) = (self.kind.as_ref().and_then(|(_, grid)| grid.as_ref()), batch.has_rows());
+        if !has_rows && self.options.world.get() == 1 {
+            return Ok(());
+        }
+        let Some((schema, _)) = &self.kind else {
+            // Not one tile could be opened: nobody knows how an empty batch would look.
+            return Ok(());
+        };
+        let span = tracing::trace_span!("batch", number, rows = batch.rows);
+        let batch = span.in_scope(|| batch.finish(schema, grid, &self.ring))?;
+        self.send(Event::Batch(number, batch))
+    }
+
+    fn check_kind(&mut self, piece: &Piece, opened: &Opened) -> Result<()> {
+        let found = opened.rows.schema();
+        let grid = opened.tile.grid();
+        let Some((first, first_grid)) = &self.kind else {
+            self.kind = Some((found, grid.cloned()));
+            return Ok(());
+        };
+        let unit = |schema: &SchemaRef| schema.metadata().get(FLUX_UNIT).cloned();
+        let difference = if let Some((a, b)) = first.fields().iter().zip(found.fields()).find(|(a, b)| a != b) {
+            format!(
+                "column {:?} is {}, in the tiles before {}",
+                b.name(),
+                b.data_type(),
+                a.data_type()
+            )
+        } else if grid != first_grid.as_ref() {
+            "the wavelength grid differs from that of the tiles before".into()
+        } else if unit(first) != unit(&found) {
+            format!(
+                "the unit of the flux is {:?}, in the tiles before {:?}",
+                unit(&found),
+                unit(first)
+            )
+        } else {
+            return Ok(());
+        };
+        let reason = format!("{difference}: read tiles of each kind with a reader of their own");
+        Err(Error::Mixed {
+            path: PathBuf::from(&*piece.uri),
+            reason,
+        })
+    }
+}
+
+/// Batches that are in memory at once: those of a window, those that wait, one that is full and one that the consumer has.
+fn batches_at_once(options: &ReadOptions) -> usize {
+    let window = match options.shuffle {
+        Shuffle::None => 1,
+        Shuffle::Window { rows } => rows.get().div_ceil(options.batch_rows.get()),
+    };
+    window.saturating_add(options.prefetch.get()).saturating_add(2)
+}
+
+/// Of each piece, the rows from the first to the last that is wanted, and how many are.
+fn spans(window: &Window) -> Vec<(Range<usize>, u64)> {
+    let mut spans = vec![(0..0, 0); window.pieces.len()];
+    for &(piece, row) in &window.order {
+        let (span, count) = &mut spans[piece];
+        *span = if *count == 0 {
+            row..row + 1
+        } else {
+            span.start.min(row)..span.end.max(row + 1)
+        };
+        *count += 1;
+    }
+    spans
+}
+
+impl Opened {
+    fn read(tiles: &Tiles, piece: &Piece, span: Range<usize>, options: &ReadOptions) -> Result<Self> {
+        let tile = tiles.get(&piece.uri)?;
+        let rows = tile.rows();
+        if piece.rows.end > rows {
+            return Err(Error::Stale {
+                path: tile.path.clone(),
+                row: piece.rows.start.max(rows),
+                rows,
+            });
+        }
+        let wanted = piece.rows.start + span.start as u64..piece.rows.start + span.end as u64;
+        Ok(Self {
+            first: span.start,
+            rows: decode::read(&tile, wanted, options)?,
+            tile,
+        })
+    }
+}
+
+/// One matrix of one piece.
+struct Task<'a> {
+    piece: usize,
+    part: Part,
+    slots: Vec<Slot<'a>>,
+}
+
+impl Task<'_> {
+    /// Returns how many rows were not of the form that is read fast.
+    fn run(mut self, tile: &Tile, pixels: usize) -> Result<usize> {
+        self.slots.sort_unstable_by_key(|slot| slot.row);
+        let left = match &tile.fixed[self.part as usize] {
+            Some(lists) => lists.fill(&tile.file.0, &tile.path, tile.metadata.metadata(), &mut self.slots)?,
+            None => (0..self.slots.len()).collect(),
+        };
+        let (Some(&first), Some(&last)) = (left.first(), left.last()) else {
+            return Ok(0);
+        };
+        let rows = self.slots[first].row..self.slots[last].row + 1;
+        let start = rows.start;
+        let decoded = decode::read_part(tile, rows, self.part, pixels)?;
+        let row_bytes = pixels * size_of::<u32>();
+        for &number in &left {
+            let slot = &mut self.slots[number];
+            let at = (slot.row - start) as usize * row_bytes;
+            slot.values.copy_from_slice(&decoded[at..at + row_bytes]);
+        }
+        Ok(left.len())
+    }
+}
+
+/// Brings the rows that are no matrices to their batches, and counts all.
+fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], full: usize) -> Result<()> {
+    let sources: Vec<&RecordBatch> = opened.iter().flatten().map(|this| &this.rows).collect();
+    // Numbers of the sources; those of pieces that are none are not asked for.
+    let source_of: Vec<usize> = opened
+        .iter()
+        .scan(0, |next, this| {
+            let number = *next;
+            *next += usize::from(this.is_some());
+            Some(number)
+        })
+        .collect();
+    let mut rest = window.order.as_slice();
+    for batch in batches {
+        let (order, later) = rest.split_at(rest.len().min(full - batch.rows));
+        rest = later;
+        let mut rows = Vec::with_capacity(order.len());
+        for &(piece, row) in order {
+            match &opened[piece] {
+                Some(this) => rows.push((source_of[piece], row - this.first)),
+                None => batch.bad.push(batch.rows),
+            }
+            batch.rows += 1;
+        }
+        if !rows.is_empty() {
+            let gathered = interleave_record_batch(&sources, &rows);
+            batch
+                .columns
+                .push(gathered.map_err(|source| Error::Batch { source: source.into() })?);
+        }
+    }
+    Ok(())
+}
+
+/// The threads that decode, for all readers of a program. They never wait for a consumer, who may be a worker of rayon's
+/// global pool.
+fn decoders() -> Result<&'static ThreadPool> {
+    static DECODERS: OnceLock<ThreadPool> = OnceLock::new();
+    if let Some(pool) = DECODERS.get() {
+        return Ok(pool);
+    }
+    let pool = ThreadPoolBuilder::new()
+        .thread_name(|i| format!("radio-io-{i}"))
+        .build();
+    let pool = pool.map_err(|e| Error::Io {
+        path: "a decoding thread".into(),
+        source: std::io::Error::other(e),
+    })?;
+    Ok(DECODERS.get_or_init(|| pool))
+}

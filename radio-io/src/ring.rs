@@ -1,0 +1,95 @@
+//! Buffers of batches, used again when their batch is gone: fresh memory costs several times what a copy into warm memory costs.
+
+use std::mem;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arrow_buffer::Buffer;
+use bytes::Bytes;
+
+/// Buffers that wait to be used again.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    free: Mutex<Vec<Vec<u32>>>,
+    /// What all batches without a mask share.
+    zeros: OnceLock<Buffer>,
+    /// Buffers that may wait.
+    most: usize,
+}
+
+impl Ring {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            free: Mutex::default(),
+            zeros: OnceLock::new(),
+            most,
+        })
+    }
+
+    /// A buffer for so many values. What is in it is of no meaning.
+    pub(crate) fn take(&self, length: usize) -> Vec<u32> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        match free.iter().position(|buffer| buffer.len() == length) {
+            Some(place) => free.swap_remove(place),
+            None => vec![0; length],
+        }
+    }
+
+    /// So many zeros. The first that asks, asks for most: only a last batch is shorter.
+    pub(crate) fn zeros(&self, length: usize) -> Buffer {
+        let zeros = self.zeros.get_or_init(|| Buffer::from_vec(vec![0_u32; length]));
+        let bytes = length * size_of::<u32>();
+        if bytes <= zeros.len() {
+            zeros.slice_with_length(0, bytes)
+        } else {
+            Buffer::from_vec(vec![0_u32; length])
+        }
+    }
+
+    /// Makes an Arrow buffer, which gives its memory back when the last one that holds it is gone.
+    pub(crate) fn lend(self: &Arc<Self>, values: Vec<u32>) -> Buffer {
+        let ring = self.clone();
+        Buffer::from(Bytes::from_owner(Lent { values, ring }))
+    }
+}
+
+struct Lent {
+    values: Vec<u32>,
+    ring: Arc<Ring>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.values)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut free = self.ring.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.ring.most {
+            free.push(mem::take(&mut self.values));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_comes_back() {
+        let ring = Ring::new(1);
+        let mut values = ring.take(1000);
+        values[7] = 7;
+        let address = values.as_ptr() as usize;
+        let buffer = ring.lend(values);
+        let slice = buffer.slice(28);
+        assert_eq!((buffer.as_ptr() as usize, slice.as_slice()[0]), (address, 7));
+        drop(buffer);
+        assert!(ring.free.lock().unwrap().is_empty(), "a slice still holds it");
+        drop(slice);
+        let again = ring.take(1000);
+        assert_eq!(again.as_ptr() as usize, address);
+        assert_eq!(ring.take(10).len(), 10);
+    }
+}
