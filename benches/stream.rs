@@ -27,7 +27,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
-use radio_io::{ReadOptions, ReadPlan, Reader, Shuffle, TileSlice};
+use radio_io::{ReadOptions, ReadPlan, Reader, Shuffle, TileSlice, fetch};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -79,7 +79,53 @@ fn main() {
         }
     }
     println!();
+    for name in ["uncompressed", "Snappy"] {
+        random_access(name, &folder.join(name));
+    }
     slow_consumer(&folder.join("Snappy"));
+}
+
+/// A thousand random rows, the same from all tiles, beside a scan of all.
+fn random_access(name: &str, tiles: &Path) {
+    let paths = paths(tiles);
+    let mut random = StdRng::seed_from_u64(SEED);
+    let plan: ReadPlan = (0..1_000)
+        .map(|_| {
+            let row = random.random_range(0..ROWS as u64);
+            TileSlice::new(paths[random.random_range(0..TILES)].to_str().unwrap(), row..row + 1)
+        })
+        .collect();
+    let time = |work: &dyn Fn()| {
+        let mut runs: Vec<(Duration, Duration)> = (0..9)
+            .map(|_| {
+                let (wall, cpu) = (Instant::now(), ProcessTime::now());
+                work();
+                (cpu.elapsed(), wall.elapsed())
+            })
+            .collect();
+        runs.sort();
+        runs[4]
+    };
+    let (cpu, wall) = time(&|| {
+        let batch = fetch(&plan, ReadOptions::default()).unwrap().unwrap();
+        assert_eq!(black_box(batch).len() as u64, plan.rows());
+    });
+    let (scan, _) = time(&|| {
+        for path in &paths {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+            builder
+                .build()
+                .unwrap()
+                .for_each(|batch| drop(black_box(batch.unwrap())));
+        }
+    });
+    println!(
+        "{} random rows of {name} tiles: {:.1} ms of CPU, {:.1} ms on the clock; parquet's scan of all rows takes {:.0} times the CPU",
+        plan.rows(),
+        1e3 * cpu.as_secs_f64(),
+        1e3 * wall.as_secs_f64(),
+        scan.as_secs_f64() / cpu.as_secs_f64()
+    );
 }
 
 /// A consumer that takes 5 ms a batch, as a model would, must not wait.

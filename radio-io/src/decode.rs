@@ -1,7 +1,6 @@
 //! From rows of a tile to a `RecordBatch` of one schema, whatever the dialect of the tile.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +43,7 @@ impl Part {
 }
 
 /// Reads rows of a tile as a batch of the common schema; where all its rows share a grid, without the [`Part`]s.
-pub(crate) fn read(tile: &Tile, rows: Range<u64>, options: &ReadOptions) -> Result<RecordBatch> {
+pub(crate) fn read(tile: &Tile, rows: &[u64], options: &ReadOptions) -> Result<RecordBatch> {
     let columns = &tile.columns;
     let mut paths = vec![columns.id.as_str()];
     if let Wavelength::Column(wavelength) = &columns.wavelength {
@@ -52,7 +51,7 @@ pub(crate) fn read(tile: &Tile, rows: Range<u64>, options: &ReadOptions) -> Resu
         paths.extend(columns.mask.as_deref());
     }
     paths.extend(columns.more.iter().map(String::as_str));
-    let batch = decode(tile, rows.clone(), &paths)?;
+    let batch = decode(tile, rows, &paths)?;
     Normalizer {
         path: &tile.path,
         rows,
@@ -63,7 +62,7 @@ pub(crate) fn read(tile: &Tile, rows: Range<u64>, options: &ReadOptions) -> Resu
 }
 
 /// Reads one part of some rows that share a grid: the bytes of their values, row after row.
-pub(crate) fn read_part(tile: &Tile, rows: Range<u64>, part: Part, pixels: usize) -> Result<Buffer> {
+pub(crate) fn read_part(tile: &Tile, rows: &[u64], part: Part, pixels: usize) -> Result<Buffer> {
     let columns = &tile.columns;
     let column = match part {
         Part::Flux => Some(&columns.flux),
@@ -71,10 +70,9 @@ pub(crate) fn read_part(tile: &Tile, rows: Range<u64>, part: Part, pixels: usize
         Part::Mask => columns.mask.as_ref(),
     };
     let Some(column) = column else {
-        let values = pixels * (rows.end - rows.start) as usize;
-        return Ok(Buffer::from_vec(vec![0_i32; values]));
+        return Ok(Buffer::from_vec(vec![0_i32; pixels * rows.len()]));
     };
-    let batch = decode(tile, rows.clone(), &[column])?;
+    let batch = decode(tile, rows, &[column])?;
     let normalizer = Normalizer {
         path: &tile.path,
         rows,
@@ -90,15 +88,16 @@ pub(crate) fn read_part(tile: &Tile, rows: Range<u64>, part: Part, pixels: usize
     Ok(values)
 }
 
-/// Decodes columns, by their dotted paths, with parquet's reader.
-fn decode(tile: &Tile, rows: Range<u64>, paths: &[&str]) -> Result<RecordBatch> {
+/// Decodes columns, by their dotted paths, with parquet's reader. The rows are ascending.
+fn decode(tile: &Tile, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
         path: tile.path.clone(),
         source,
     };
     let metadata = tile.metadata.clone();
-    let range = rows.start as usize..rows.end as usize;
-    let selection = RowSelection::from_consecutive_ranges([range.clone()].into_iter(), tile.rows() as usize);
+    let runs = rows.chunk_by(|a, b| a + 1 == *b);
+    let ranges = runs.filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1));
+    let selection = RowSelection::from_consecutive_ranges(ranges, tile.rows() as usize);
     let leaves = metadata.parquet_schema().columns().iter().enumerate();
     let mask = ProjectionMask::leaves(
         metadata.parquet_schema(),
@@ -112,7 +111,7 @@ fn decode(tile: &Tile, rows: Range<u64>, paths: &[&str]) -> Result<RecordBatch> 
         ParquetRecordBatchReaderBuilder::new_with_metadata(tile.file.clone(), metadata)
             .with_projection(mask)
             .with_row_selection(selection)
-            .with_batch_size(range.len())
+            .with_batch_size(rows.len())
             .build()?
             .collect()
     };
@@ -122,8 +121,8 @@ fn decode(tile: &Tile, rows: Range<u64>, paths: &[&str]) -> Result<RecordBatch> 
         .map_err(|e| failed(e.into()))?;
     let projected = batches.first().map_or(schema, RecordBatch::schema);
     let batch = concat_batches(&projected, &batches).map_err(|e| failed(e.into()))?;
-    if batch.num_rows() != range.len() {
-        let reason = format!("{} rows where {} should be", batch.num_rows(), range.len());
+    if batch.num_rows() != rows.len() {
+        let reason = format!("{} rows where {} should be", batch.num_rows(), rows.len());
         return Err(failed(reason.into()));
     }
     Ok(batch)
@@ -150,7 +149,8 @@ impl<T: ArrowPrimitiveType> Lists<T> {
 /// Brings the rows of one piece into the common schema.
 struct Normalizer<'a> {
     path: &'a Path,
-    rows: Range<u64>,
+    /// Their numbers in the file.
+    rows: &'a [u64],
     batch: &'a RecordBatch,
     /// Of the file: the stock reader's batches have none.
     metadata: &'a HashMap<String, String>,
@@ -353,7 +353,7 @@ impl Normalizer<'_> {
     }
 
     fn value(&self, column: &str, row: usize, reason: &str) -> Error {
-        let row = self.rows.start + row as u64;
+        let row = self.rows.get(row).copied().unwrap_or_default();
         Error::Value {
             path: PathBuf::from(self.path),
             row,

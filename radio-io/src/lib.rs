@@ -36,6 +36,7 @@ mod batch;
 mod decode;
 mod error;
 mod fast;
+mod fetch;
 mod filling;
 mod grid;
 mod metrics;
@@ -51,6 +52,7 @@ mod tile;
 
 pub use batch::{Spectrum, SpectrumBatch};
 pub use error::{Error, Result};
+pub use fetch::fetch;
 pub use metrics::Metrics;
 pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 pub use radio_index::{ReadPlan, TileSlice};

@@ -7,14 +7,40 @@ use radio_index::{ReadPlan, TileSlice};
 
 use crate::{ReadOptions, Shuffle};
 
-/// Rows of a tile that are decoded together, at most. Smaller pieces mix better and cost more seeking.
+/// Rows of a tile that are read together, at most. Smaller pieces mix better and cost more seeking.
 const PIECE_ROWS: u64 = 256;
 
-/// Consecutive rows of a tile.
+/// Rows of a tile that follow each other in the plan: where few rows of a tile are selected, they are one piece in spite of the
+/// gaps between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) uri: Arc<str>,
-    pub(crate) rows: Range<u64>,
+    /// Ranges of rows of the file, ascending, none of them empty.
+    pub(crate) rows: Vec<Range<u64>>,
+}
+
+impl Piece {
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.iter().map(|rows| rows.end - rows.start).sum()
+    }
+
+    /// Numbers of its rows in the file.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.rows.iter().cloned().flatten()
+    }
+
+    /// Only its rows `wanted`, counted in the piece.
+    fn cut(&mut self, wanted: Range<u64>) {
+        let mut at = 0;
+        self.rows.retain_mut(|rows| {
+            let count = rows.end - rows.start;
+            let place = |end: u64| end.saturating_sub(at).min(count);
+            let (first, last) = (place(wanted.start), place(wanted.end));
+            at += count;
+            *rows = rows.start + first..rows.start + last;
+            first < last
+        });
+    }
 }
 
 /// Pieces that are in memory together, and the order in which their rows are given out.
@@ -48,8 +74,7 @@ pub(crate) fn windows(
     let all = options.rank * share..options.rank * share + share;
     let end = rows_of_rank(&plan, options);
     let mut dice = Dice::new(options.seed, options.epoch);
-    let mut pieces: Box<dyn Iterator<Item = Piece> + Send> =
-        Box::new(plan.into_iter().flat_map(|slice| pieces(&slice)));
+    let mut pieces: Box<dyn Iterator<Item = Piece> + Send> = Box::new(pieces(plan));
     let is_shuffled = options.shuffle != Shuffle::None;
     let window_rows = match options.shuffle {
         Shuffle::None => options.batch_rows.get().max(PIECE_ROWS as usize),
@@ -71,7 +96,7 @@ pub(crate) fn windows(
             while window.order.len() < window_rows
                 && let Some(piece) = pieces.next()
             {
-                let rows = (piece.rows.end - piece.rows.start) as usize;
+                let rows = piece.len() as usize;
                 let number = window.pieces.len();
                 window.order.extend((0..rows).map(|row| (number, row)));
                 window.pieces.push(piece);
@@ -99,24 +124,43 @@ pub(crate) fn windows(
 fn within(pieces: impl Iterator<Item = Piece>, wanted: Range<u64>) -> impl Iterator<Item = Piece> {
     let mut at = 0;
     pieces.filter_map(move |mut piece| {
-        let rows = piece.rows.end - piece.rows.start;
-        let (first, last) = (
-            wanted.start.saturating_sub(at).min(rows),
-            wanted.end.saturating_sub(at).min(rows),
-        );
-        at += rows;
-        piece.rows = piece.rows.start + first..piece.rows.start + last;
-        (first < last).then_some(piece)
+        let place = |end: u64| end.saturating_sub(at);
+        let (first, last) = (place(wanted.start), place(wanted.end));
+        at += piece.len();
+        piece.cut(first..last);
+        (!piece.rows.is_empty()).then_some(piece)
     })
 }
 
-fn pieces(slice: &TileSlice) -> impl Iterator<Item = Piece> + use<> {
-    let Range { start, end } = slice.rows();
-    let uri: Arc<str> = slice.uri().into();
-    let starts = (start..end).step_by(PIECE_ROWS as usize);
-    starts.map(move |start| Piece {
-        uri: uri.clone(),
-        rows: start..start.saturating_add(PIECE_ROWS).min(end),
+/// The rows of a plan, tile by tile, in pieces.
+fn pieces(plan: ReadPlan) -> impl Iterator<Item = Piece> {
+    let mut slices = plan.into_iter().filter(|slice| !slice.is_empty());
+    // What is left of a slice.
+    let mut rest: Option<TileSlice> = None;
+    std::iter::from_fn(move || {
+        let first = rest.take().or_else(|| slices.next())?;
+        let mut piece = Piece {
+            uri: first.uri().into(),
+            rows: Vec::new(),
+        };
+        let mut room = PIECE_ROWS;
+        let mut next = Some(first);
+        while let Some(slice) = next.take() {
+            if room == 0 || slice.uri() != &*piece.uri {
+                rest = Some(slice);
+                break;
+            }
+            let Range { start, end } = slice.rows();
+            let middle = start.saturating_add(room).min(end);
+            piece.rows.push(start..middle);
+            room -= middle - start;
+            next = if middle < end {
+                Some(TileSlice::new(piece.uri.clone(), middle..end))
+            } else {
+                slices.next()
+            };
+        }
+        Some(piece)
     })
 }
 
@@ -172,7 +216,7 @@ mod tests {
     fn rows_from(plan: &ReadPlan, options: &ReadOptions, start: u64) -> Rows {
         let row = |window: &Window, &(piece, row): &(usize, usize)| {
             let piece = &window.pieces[piece];
-            (piece.uri.to_string(), piece.rows.start + row as u64)
+            (piece.uri.to_string(), piece.numbers().nth(row).unwrap())
         };
         let all = windows(plan.clone(), options, start);
         all.flat_map(|window| window.order.iter().map(|place| row(&window, place)).collect::<Rows>())

@@ -1,6 +1,5 @@
 //! The thread that reads: from windows of pieces to batches.
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, OnceLock};
@@ -62,12 +61,20 @@ pub(crate) struct Producer {
     kind: Option<(SchemaRef, Option<Grid>)>,
 }
 
-/// A piece of which the rows are wanted, with all of them but their matrices.
+/// A piece that is being read.
 struct Opened {
     tile: Arc<Tile>,
-    /// The first of its rows that is wanted, counted in the piece.
-    first: usize,
+    /// Its rows that are wanted: their places in the piece, ascending, and their numbers in the file.
+    wanted: Wanted,
+    /// All of these but their matrices.
     rows: RecordBatch,
+}
+
+/// Rows of a piece: their places in it, ascending, and their numbers in the file.
+#[derive(Clone, Default)]
+struct Wanted {
+    places: Vec<usize>,
+    numbers: Vec<u64>,
 }
 
 impl Producer {
@@ -114,16 +121,15 @@ impl Producer {
 
     /// Reads a window and sends the batches that it fills.
     fn window(&mut self, window: &Window) -> Result<(), Stop> {
-        let spans = spans(window);
-        let mut opened = self.open(window, &spans)?;
+        let mut opened = self.open(window)?;
         let mut batches = self.batches(window.order.len());
         let pixels = self.pixels();
         if pixels > 0 {
             let errors = self.fill(window, &opened, &mut batches, pixels)?;
             for (number, error) in errors {
                 // Of two bad columns of a piece the first one is told.
-                if opened[number].take().is_some() {
-                    self.bad(&window.pieces[number], spans[number].1, error)?;
+                if let Some(this) = opened[number].take() {
+                    self.bad(&window.pieces[number], this.wanted.places.len(), error)?;
                 }
             }
         }
@@ -139,16 +145,18 @@ impl Producer {
     }
 
     /// Opens the tiles of a window, and reads all but the matrices. There is nothing for a piece that is bad, or not wanted.
-    fn open(&mut self, window: &Window, spans: &[(Range<usize>, u64)]) -> Result<Vec<Option<Opened>>, Stop> {
+    fn open(&mut self, window: &Window) -> Result<Vec<Option<Opened>>, Stop> {
         let (tiles, options) = (&self.tiles, &self.options);
-        let open = |(piece, (span, _)): (&Piece, &(Range<usize>, u64))| -> Option<Result<Opened>> {
-            (!span.is_empty()).then(|| Opened::read(tiles, piece, span.clone(), options))
+        let wanted = wanted(window);
+        let counts: Vec<usize> = wanted.iter().map(|wanted| wanted.places.len()).collect();
+        let pieces: Vec<(&Piece, Wanted)> = window.pieces.iter().zip(wanted).collect();
+        let open = |(piece, wanted): (&Piece, Wanted)| -> Option<Result<Opened>> {
+            (!wanted.places.is_empty()).then(|| Opened::read(tiles, piece, wanted, options))
         };
-        let pieces: Vec<(&Piece, &(Range<usize>, u64))> = window.pieces.iter().zip(spans).collect();
         let outcomes: Vec<Option<Result<Opened>>> =
             decoders()?.install(|| pieces.into_par_iter().with_max_len(1).map(open).collect());
         let mut opened = Vec::with_capacity(outcomes.len());
-        for ((piece, (_, rows)), outcome) in window.pieces.iter().zip(spans).zip(outcomes) {
+        for ((piece, count), outcome) in window.pieces.iter().zip(counts).zip(outcomes) {
             opened.push(match outcome {
                 None => None,
                 Some(Ok(this)) => {
@@ -156,7 +164,7 @@ impl Producer {
                     Some(this)
                 }
                 Some(Err(error)) => {
-                    self.bad(piece, *rows, error)?;
+                    self.bad(piece, count, error)?;
                     None
                 }
             });
@@ -165,11 +173,11 @@ impl Producer {
     }
 
     /// What becomes of a piece that cannot be read.
-    fn bad(&self, piece: &Piece, rows: u64, error: Error) -> Result<(), Stop> {
+    fn bad(&self, piece: &Piece, rows: usize, error: Error) -> Result<(), Stop> {
         if self.options.bad_tiles == BadTiles::Fail {
             return Err(error.into());
         }
-        let path = PathBuf::from(&*piece.uri);
+        let (path, rows) = (PathBuf::from(&*piece.uri), rows as u64);
         self.send(Event::Skipped(SkippedTile { path, rows, error }))
     }
 
@@ -224,8 +232,7 @@ impl Producer {
                 let Some(values) = buffer else { continue };
                 let rows = bytemuck::cast_slice_mut::<u32, u8>(values).chunks_exact_mut(pixels * size_of::<u32>());
                 for (values, &(piece, row)) in rows.skip(batch.rows).zip(order) {
-                    if opened[piece].is_some() {
-                        let row = window.pieces[piece].rows.start + row as u64;
+                    if let Some(row) = opened[piece].as_ref().and_then(|this| this.wanted.number(row)) {
                         tasks[number * pieces + piece].slots.push(Slot { row, values });
                     }
                 }
@@ -305,36 +312,51 @@ fn batches_at_once(options: &ReadOptions) -> usize {
     window.saturating_add(options.prefetch.get()).saturating_add(2)
 }
 
-/// Of each piece, the rows from the first to the last that is wanted, and how many are.
-fn spans(window: &Window) -> Vec<(Range<usize>, u64)> {
-    let mut spans = vec![(0..0, 0); window.pieces.len()];
+/// Of each piece, the rows that are wanted.
+fn wanted(window: &Window) -> Vec<Wanted> {
+    let mut wanted = vec![Wanted::default(); window.pieces.len()];
     for &(piece, row) in &window.order {
-        let (span, count) = &mut spans[piece];
-        *span = if *count == 0 {
-            row..row + 1
-        } else {
-            span.start.min(row)..span.end.max(row + 1)
-        };
-        *count += 1;
+        wanted[piece].places.push(row);
     }
-    spans
+    for (wanted, piece) in wanted.iter_mut().zip(&window.pieces) {
+        wanted.places.sort_unstable();
+        let mut places = wanted.places.iter().peekable();
+        let numbers = piece.numbers().enumerate();
+        wanted.numbers = numbers
+            .filter_map(|(place, number)| places.next_if_eq(&&place).map(|_| number))
+            .collect();
+    }
+    wanted
+}
+
+impl Wanted {
+    /// Which of the wanted rows is at this place of the piece?
+    fn find(&self, place: usize) -> Option<usize> {
+        self.places.binary_search(&place).ok()
+    }
+
+    /// Number in the file of the row at this place of the piece.
+    fn number(&self, place: usize) -> Option<u64> {
+        self.numbers.get(self.find(place)?).copied()
+    }
 }
 
 impl Opened {
-    fn read(tiles: &Tiles, piece: &Piece, span: Range<usize>, options: &ReadOptions) -> Result<Self> {
+    fn read(tiles: &Tiles, piece: &Piece, wanted: Wanted, options: &ReadOptions) -> Result<Self> {
         let tile = tiles.get(&piece.uri)?;
         let rows = tile.rows();
-        if piece.rows.end > rows {
+        if let Some(last) = piece.rows.last()
+            && last.end > rows
+        {
             return Err(Error::Stale {
                 path: tile.path.clone(),
-                row: piece.rows.start.max(rows),
+                row: piece.numbers().find(|row| *row >= rows).unwrap_or(rows),
                 rows,
             });
         }
-        let wanted = piece.rows.start + span.start as u64..piece.rows.start + span.end as u64;
         Ok(Self {
-            first: span.start,
-            rows: decode::read(&tile, wanted, options)?,
+            rows: decode::read(&tile, &wanted.numbers, options)?,
+            wanted,
             tile,
         })
     }
@@ -355,17 +377,13 @@ impl Task<'_> {
             Some(lists) => lists.fill(&tile.file.0, &tile.path, tile.metadata.metadata(), &mut self.slots)?,
             None => (0..self.slots.len()).collect(),
         };
-        let (Some(&first), Some(&last)) = (left.first(), left.last()) else {
+        if left.is_empty() {
             return Ok(0);
-        };
-        let rows = self.slots[first].row..self.slots[last].row + 1;
-        let start = rows.start;
-        let decoded = decode::read_part(tile, rows, self.part, pixels)?;
-        let row_bytes = pixels * size_of::<u32>();
-        for &number in &left {
-            let slot = &mut self.slots[number];
-            let at = (slot.row - start) as usize * row_bytes;
-            slot.values.copy_from_slice(&decoded[at..at + row_bytes]);
+        }
+        let rows: Vec<u64> = left.iter().map(|&number| self.slots[number].row).collect();
+        let decoded = decode::read_part(tile, &rows, self.part, pixels)?;
+        for (&number, values) in left.iter().zip(decoded.chunks_exact(pixels * size_of::<u32>())) {
+            self.slots[number].values.copy_from_slice(values);
         }
         Ok(left.len())
     }
@@ -389,8 +407,8 @@ fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], f
         rest = later;
         let mut rows = Vec::with_capacity(order.len());
         for &(piece, row) in order {
-            match &opened[piece] {
-                Some(this) => rows.push((source_of[piece], row - this.first)),
+            match opened[piece].as_ref().and_then(|this| this.wanted.find(row)) {
+                Some(row) => rows.push((source_of[piece], row)),
                 None => batch.bad.push(batch.rows),
             }
             batch.rows += 1;

@@ -9,10 +9,12 @@
 mod codec;
 mod header;
 mod levels;
+mod scatter;
 mod snappy;
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::mem;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -23,6 +25,8 @@ use parquet::basic::{Compression, LogicalType, Type as PhysicalType};
 use parquet::file::metadata::ParquetMetaData;
 
 use self::header::{Encoding, Kind, Levels, PageHeader};
+use self::scatter::Part;
+use self::snappy::Run;
 use crate::{Error, Result};
 
 /// Bytes of one value: only columns of four are read here.
@@ -45,8 +49,9 @@ pub(crate) struct FixedLists {
     /// Values of every list.
     length: usize,
     highest_definition: u16,
-    /// By row group, as they become known; none where the pages have no constant number of values a row.
-    chunks: Vec<OnceLock<Option<Chunk>>>,
+    /// By row group, as they become known; none where the pages have no constant number of values a row, a reason where the
+    /// offset index contradicts them.
+    chunks: Vec<OnceLock<Result<Option<Chunk>, String>>>,
     /// Rows of each row group.
     groups: Vec<Range<u64>>,
 }
@@ -67,6 +72,8 @@ struct Page {
     rows: Range<u64>,
     /// Is it known that it has these rows and no others?
     is_sure: AtomicBool,
+    /// Where its values lie in the file as they are, once its levels were looked at; none where they do not.
+    runs: OnceLock<Option<Vec<Run>>>,
 }
 
 /// What became of a page.
@@ -133,10 +140,16 @@ impl FixedLists {
             if from == to {
                 continue;
             }
-            let chunk = self.chunks[number].get_or_init(|| self.chunk(file, metadata, number));
+            let chunk = self.chunks[number].get_or_init(|| self.chunk(file, metadata, number).transpose());
             match chunk {
-                Some(chunk) => self.fill_from(chunk, file, path, &mut slots[from..to], from, &mut left)?,
-                None => left.extend(from..to),
+                Ok(Some(chunk)) => self.fill_from(chunk, file, path, &mut slots[from..to], from, &mut left)?,
+                Ok(None) => left.extend(from..to),
+                Err(reason) => {
+                    return Err(Error::Tile {
+                        path: path.to_owned(),
+                        source: reason.clone().into(),
+                    });
+                }
             }
             from = to;
         }
@@ -144,8 +157,9 @@ impl FixedLists {
         Ok(left)
     }
 
-    /// Lists the pages of a chunk; `None` if they are no constant number of values a row.
-    fn chunk(&self, file: &File, metadata: &ParquetMetaData, group: usize) -> Option<Chunk> {
+    /// Lists the pages of a chunk; `None` if they are no constant number of values a row. The error is a reason for people:
+    /// parquet's reader would believe the index.
+    fn chunk(&self, file: &File, metadata: &ParquetMetaData, group: usize) -> Option<Result<Chunk, String>> {
         let column = metadata.row_groups().get(group)?.columns().get(self.leaf)?;
         let index = metadata
             .offset_index()
@@ -168,10 +182,17 @@ impl FixedLists {
                 let location = index.map(|index| index.page_locations().get(pages.len()));
                 let is_sure = match (location, header.levels) {
                     (Some(location), _) => {
-                        let location = location?;
-                        let relative = i64::try_from(first_row - rows.start).ok()?;
-                        if location.offset != i64::try_from(at).ok()? || location.first_row_index != relative {
-                            return None;
+                        let found = (i64::try_from(at).ok()?, i64::try_from(first_row - rows.start).ok()?);
+                        let claimed = location.map(|location| (location.offset, location.first_row_index));
+                        if claimed != Some(found) {
+                            return Some(Err(format!(
+                                "leaf column {}, row group {group}: page {} is at byte {} with row {}, which its offset index \
+                                 does not say: the file is damaged",
+                                self.leaf,
+                                pages.len(),
+                                found.0,
+                                found.1
+                            )));
                         }
                         true
                     }
@@ -188,14 +209,17 @@ impl FixedLists {
                     offset,
                     rows: first_row..last_row,
                     is_sure: is_sure.into(),
+                    runs: OnceLock::new(),
                 });
                 first_row = last_row;
             }
             at = next;
         }
-        (first_row == rows.end).then(|| Chunk {
-            codec: column.compression(),
-            pages,
+        (first_row == rows.end).then(|| {
+            Ok(Chunk {
+                codec: column.compression(),
+                pages,
+            })
         })
     }
 
@@ -250,7 +274,10 @@ impl FixedLists {
         let Some(value_bytes) = value_bytes.filter(|bytes| *bytes <= size && size <= LARGEST_PAGE) else {
             return Ok(Outcome::NotFast);
         };
-        if page.header.encoding == Encoding::Other || page.header.levels == Levels::Old {
+        let level_bytes = size - value_bytes;
+        // Levels are three bits a value at most, and some bytes of lengths.
+        let has_sane_levels = level_bytes as u64 <= values.saturating_add(64) && page.header.levels != Levels::Old;
+        if page.header.encoding == Encoding::Other || !has_sane_levels {
             return Ok(Outcome::NotFast);
         }
         let is_compressed = codec != Compression::UNCOMPRESSED
@@ -264,29 +291,23 @@ impl FixedLists {
         if !is_compressed && stored != size {
             return Ok(Outcome::NotFast);
         }
-        let read = |bytes: &mut [u8], offset: u64| {
-            file.read_exact_at(bytes, offset).map_err(|source| Error::Io {
-                path: path.to_owned(),
-                source,
-            })
+        let failed = |source| Error::Io {
+            path: path.to_owned(),
+            source,
         };
-        let level_bytes = size - value_bytes;
+        let runs = page.runs.get_or_init(|| self.runs(codec, is_compressed, page, file));
+        if let Some(runs) = runs {
+            // Each row goes from the file to its place.
+            let parts = slots.iter_mut().flat_map(|slot| {
+                let row = (slot.row - page.rows.start) * slot.values.len() as u64;
+                parts(runs, level_bytes as u64 + row, slot.values)
+            });
+            scatter::read(file, parts).map_err(failed)?;
+            return Ok(Outcome::Done);
+        }
         SCRATCH.with_borrow_mut(|scratch| {
-            if !is_compressed && page.header.encoding == Encoding::Plain && page.header.crc.is_none() {
-                // Each row goes from the file to its place.
-                let head = room(&mut scratch.stored, level_bytes);
-                read(head, page.offset)?;
-                if !self.has_lists(page, head) {
-                    return Ok(Outcome::NotFast);
-                }
-                for slot in slots {
-                    let row = (slot.row - page.rows.start) * slot.values.len() as u64;
-                    read(slot.values, page.offset + level_bytes as u64 + row)?;
-                }
-                return Ok(Outcome::Done);
-            }
             let bytes = room(&mut scratch.stored, stored);
-            read(bytes, page.offset)?;
+            file.read_exact_at(bytes, page.offset).map_err(failed)?;
             if let Some(expected) = page.header.crc {
                 let found = crc32fast::hash(bytes);
                 if found != expected {
@@ -300,25 +321,6 @@ impl FixedLists {
                         path: path.to_owned(),
                         source: reason.into(),
                     });
-                }
-            }
-            if codec == Compression::SNAPPY && is_compressed && page.header.encoding == Encoding::Plain {
-                let plain = page.header.levels.plain_bytes();
-                let rows = (page.rows.end - page.rows.start) as usize;
-                let levels = room(&mut scratch.values, level_bytes);
-                if let Some((before, stored)) = bytes.split_at_checked(plain)
-                    && let Some((first, inside)) = levels.split_at_mut_checked(plain)
-                {
-                    first.copy_from_slice(before);
-                    let row_bytes = self.length * WIDTH;
-                    if snappy::scatter(stored, inside, page.rows.start, row_bytes, rows, slots).is_some() {
-                        let outcome = if self.has_lists(page, levels) {
-                            Outcome::Done
-                        } else {
-                            Outcome::NotFast
-                        };
-                        return Ok(outcome);
-                    }
                 }
             }
             let bytes: &[u8] = if is_compressed {
@@ -352,6 +354,49 @@ impl FixedLists {
         })
     }
 
+    /// Where the values of a page lie in the file as they are; `None` where they do not, its levels are others, or all of it has to
+    /// be read for its checksum.
+    fn runs(&self, codec: Compression, is_compressed: bool, page: &Page, file: &File) -> Option<Vec<Run>> {
+        let PageHeader {
+            stored,
+            size,
+            crc: None,
+            encoding: Encoding::Plain,
+            ..
+        } = page.header
+        else {
+            return None;
+        };
+        let level_bytes = size.checked_sub(page.header.values as usize * WIDTH)?;
+        let read = |bytes: &mut [u8], at: u64| file.read_exact_at(bytes, at).ok();
+        // The levels of version 2 are not compressed.
+        let plain = page.header.levels.plain_bytes();
+        let compressed = page.offset.checked_add(plain as u64)?;
+        let (mut levels, mut runs) = if !is_compressed {
+            let run = Run {
+                place: 0,
+                at: page.offset,
+                length: size as u64,
+            };
+            let mut levels = vec![0; level_bytes];
+            read(&mut levels, page.offset)?;
+            (levels, vec![run])
+        } else if codec == Compression::SNAPPY {
+            let (inside, rest) = (level_bytes.checked_sub(plain)?, size.checked_sub(plain)?);
+            snappy::map(read, compressed, page.offset + stored as u64, inside, rest)?
+        } else {
+            return None;
+        };
+        if is_compressed && plain > 0 {
+            let mut before = vec![0; plain];
+            read(&mut before, page.offset)?;
+            before.append(&mut levels);
+            levels = before;
+            runs.iter_mut().for_each(|run| run.place += plain as u64);
+        }
+        self.has_lists(page, &levels).then_some(runs)
+    }
+
     /// Do the levels of a page say that all its rows are lists of the one length, without a null?
     fn has_lists(&self, page: &Page, levels: &[u8]) -> bool {
         let parts = match page.header.levels {
@@ -377,6 +422,22 @@ impl FixedLists {
         }
         has_lists
     }
+}
+
+/// The parts of the file that hold the bytes of a page from `place` on.
+fn parts<'a>(runs: &[Run], mut place: u64, mut values: &'a mut [u8]) -> impl Iterator<Item = Part<'a>> {
+    let first = runs.partition_point(|run| run.place + run.length <= place);
+    runs[first..].iter().map_while(move |run| {
+        if values.is_empty() {
+            return None;
+        }
+        let skipped = place - run.place;
+        let count = usize::try_from(run.length - skipped).map_or(values.len(), |left| left.min(values.len()));
+        let (to, later) = mem::take(&mut values).split_at_mut(count);
+        (place, values) = (place + to.len() as u64, later);
+        let at = run.at + skipped;
+        Some(Part { at, to })
+    })
 }
 
 /// Memory that a thread uses for one page after the other.

@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
 use proptest::prelude::*;
-use radio_io::{Error, ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, State, TileSlice};
+use radio_io::{Error, ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, State, TileSlice, fetch};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::tile::{GRID, PIXELS, flat, plan, ragged, write};
@@ -354,4 +354,37 @@ fn views_are_the_buffers_themselves() {
     assert_eq!(values.as_ptr(), batch.flux().as_ptr());
     assert_eq!(values.as_ptr(), batch.flux_matrix().unwrap().as_ptr());
     assert_eq!(values[5..].as_ptr(), batch.spectra().nth(1).unwrap().flux.as_ptr());
+}
+
+#[test]
+fn rows_are_fetched_in_the_order_of_the_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiles: Vec<_> = (0..3_i64)
+        .map(|tile| {
+            let ids: Vec<i64> = (tile * 900..(tile + 1) * 900).collect();
+            write(
+                &folder.path().join(format!("{tile}.parquet")),
+                &flat(&ids, Some(GRID)),
+                250,
+            )
+        })
+        .collect();
+    // Every third row of the first tile, and the last row of the others: pieces with gaps.
+    let mut slices: Vec<_> = (0..300)
+        .map(|row| TileSlice::new(tiles[0].to_str().unwrap(), 3 * row..3 * row + 1))
+        .collect();
+    slices.extend([1, 2].map(|tile| TileSlice::new(tiles[tile].to_str().unwrap(), 899..900)));
+    let plan = ReadPlan::from_iter(slices);
+    let batch = fetch(&plan, ReadOptions::default().with_columns(["z"]))
+        .unwrap()
+        .unwrap();
+    let expected: Vec<i64> = (0..300).map(|row| 3 * row).chain([1_799, 2_699]).collect();
+    assert_eq!(batch.ids(), expected);
+    check_rows(&[batch]);
+    let shuffled = read(&plan, ReadOptions::default().with_shuffle(Shuffle::window()));
+    check_rows(&shuffled);
+    let mut found = ids(&shuffled);
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    assert!(fetch(&ReadPlan::default(), ReadOptions::default()).unwrap().is_none());
 }
