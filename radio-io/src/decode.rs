@@ -17,8 +17,10 @@ use arrow_select::concat::concat_batches;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 
+use crate::arms::Arm;
+use crate::columns::{Columns, Spectra};
 use crate::grid::KEY;
-use crate::tile::{Columns, Tile, Wavelength};
+use crate::tile::{Source, Tile};
 use crate::{Error, ReadOptions, Result};
 
 /// Names of the columns of every batch.
@@ -46,58 +48,54 @@ impl Part {
 pub(crate) fn read(tile: &Tile, rows: &[u64], options: &ReadOptions) -> Result<RecordBatch> {
     let columns = &tile.columns;
     let mut paths = vec![columns.id.as_str()];
-    if let Wavelength::Column(wavelength) = &columns.wavelength {
-        paths.extend([columns.flux.as_str(), &columns.ivar, wavelength]);
-        paths.extend(columns.mask.as_deref());
+    if let Spectra::Ragged {
+        flux,
+        ivar,
+        mask,
+        wavelength,
+    } = &columns.spectra
+    {
+        paths.extend([flux.as_str(), ivar, wavelength]);
+        paths.extend(mask.as_deref());
     }
     paths.extend(columns.more.iter().map(String::as_str));
-    let batch = decode(tile, rows, &paths)?;
-    Normalizer {
-        path: &tile.path,
-        rows,
-        batch: &batch,
-        metadata: tile.metadata.schema().metadata(),
-    }
-    .normalize(columns, options)
+    let batch = decode(&tile.source, rows, &paths)?;
+    Normalizer::new(&tile.source, rows, &batch).normalize(columns, options)
 }
 
-/// Reads one part of some rows that share a grid: the bytes of their values, row after row.
-pub(crate) fn read_part(tile: &Tile, rows: &[u64], part: Part, pixels: usize) -> Result<Buffer> {
-    let columns = &tile.columns;
-    let column = match part {
-        Part::Flux => Some(&columns.flux),
-        Part::Ivar => Some(&columns.ivar),
-        Part::Mask => columns.mask.as_ref(),
+/// Reads one part of some rows of an arm: the bytes of their values, row after row.
+pub(crate) fn read_part(source: &Source, rows: &[u64], arm: &Arm, part: Part) -> Result<Buffer> {
+    let Some(column) = &arm.columns[part as usize] else {
+        return Ok(Buffer::from_vec(vec![0_i32; arm.pixels * rows.len()]));
     };
-    let Some(column) = column else {
-        return Ok(Buffer::from_vec(vec![0_i32; pixels * rows.len()]));
-    };
-    let batch = decode(tile, rows, &[column])?;
-    let normalizer = Normalizer {
-        path: &tile.path,
-        rows,
-        batch: &batch,
-        metadata: tile.metadata.schema().metadata(),
-    };
+    let batch = decode(source, rows, &[column])?;
+    let normalizer = Normalizer::new(source, rows, &batch);
     let (values, offsets) = match part {
         Part::Flux => normalizer.lists::<Float32Type>(column, f32::NAN)?.into_bytes(),
         Part::Ivar => normalizer.lists::<Float32Type>(column, 0.0)?.into_bytes(),
         Part::Mask => normalizer.lists::<Int32Type>(column, 1)?.into_bytes(),
     };
-    normalizer.all_of_length(column, &offsets, pixels)?;
+    normalizer.all_of_length(column, &offsets, arm.pixels)?;
     Ok(values)
 }
 
+/// Reads the wavelengths of one row.
+pub(crate) fn read_wavelength(source: &Source, row: u64, column: &str) -> Result<Vec<f64>> {
+    let batch = decode(source, &[row], &[column])?;
+    let lists = Normalizer::new(source, &[row], &batch).lists::<Float64Type>(column, f64::NAN)?;
+    Ok(lists.values.values().to_vec())
+}
+
 /// Decodes columns, by their dotted paths, with parquet's reader. The rows are ascending.
-fn decode(tile: &Tile, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> {
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
-        path: tile.path.clone(),
-        source,
+fn decode(source: &Source, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> {
+    let failed = |reason: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
+        path: source.path.clone(),
+        source: reason,
     };
-    let metadata = tile.metadata.clone();
+    let metadata = source.metadata.clone();
     let runs = rows.chunk_by(|a, b| a + 1 == *b);
     let ranges = runs.filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1));
-    let selection = RowSelection::from_consecutive_ranges(ranges, tile.rows() as usize);
+    let selection = RowSelection::from_consecutive_ranges(ranges, source.rows() as usize);
     let leaves = metadata.parquet_schema().columns().iter().enumerate();
     let mask = ProjectionMask::leaves(
         metadata.parquet_schema(),
@@ -108,7 +106,7 @@ fn decode(tile: &Tile, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> {
     );
     let schema = metadata.schema().clone();
     let read = || -> Result<Vec<RecordBatch>, ArrowError> {
-        ParquetRecordBatchReaderBuilder::new_with_metadata(tile.file.clone(), metadata)
+        ParquetRecordBatchReaderBuilder::new_with_metadata(source.file.clone(), metadata)
             .with_projection(mask)
             .with_row_selection(selection)
             .with_batch_size(rows.len())
@@ -156,19 +154,37 @@ struct Normalizer<'a> {
     metadata: &'a HashMap<String, String>,
 }
 
-impl Normalizer<'_> {
+impl<'a> Normalizer<'a> {
+    fn new(source: &'a Source, rows: &'a [u64], batch: &'a RecordBatch) -> Self {
+        Self {
+            path: &source.path,
+            rows,
+            batch,
+            metadata: source.metadata.schema().metadata(),
+        }
+    }
+
     fn normalize(&self, columns: &Columns, options: &ReadOptions) -> Result<RecordBatch> {
         let mut metadata = self.metadata.clone();
         metadata.retain(|key, _| key == KEY || key == FLUX_UNIT);
+        if let Some(grid) = columns.grid() {
+            metadata.insert(KEY.into(), grid.text.clone());
+        }
         let mut parts: Vec<(Field, ArrayRef)> = Vec::new();
         let mut add =
             |name: &str, array: ArrayRef| parts.push((Field::new(name, array.data_type().clone(), false), array));
         add(ID, self.ids(&columns.id)?);
-        if let Wavelength::Column(column) = &columns.wavelength {
+        if let Spectra::Ragged {
+            flux: flux_column,
+            ivar: ivar_column,
+            mask: mask_column,
+            wavelength: column,
+        } = &columns.spectra
+        {
             metadata.remove(KEY);
-            let flux = self.lists::<Float32Type>(&columns.flux, f32::NAN)?;
-            let ivar = self.lists::<Float32Type>(&columns.ivar, 0.0)?;
-            let mask = match &columns.mask {
+            let flux = self.lists::<Float32Type>(flux_column, f32::NAN)?;
+            let ivar = self.lists::<Float32Type>(ivar_column, 0.0)?;
+            let mask = match mask_column {
                 Some(column) => self.lists::<Int32Type>(column, 1)?,
                 None => Lists {
                     values: Int32Array::from_value(0, flux.values.len()),
@@ -177,12 +193,12 @@ impl Normalizer<'_> {
             };
             let wavelength = self.lists::<Float64Type>(column, f64::NAN)?;
             let others = [
-                (columns.ivar.as_str(), &ivar.offsets),
-                (columns.mask.as_deref().unwrap_or(MASK), &mask.offsets),
+                (ivar_column.as_str(), &ivar.offsets),
+                (mask_column.as_deref().unwrap_or(MASK), &mask.offsets),
                 (column, &wavelength.offsets),
             ];
             for (other, offsets) in others {
-                self.same_lengths(&columns.flux, &flux.offsets, other, offsets)?;
+                self.same_lengths(flux_column, &flux.offsets, other, offsets)?;
             }
             self.increasing(column, &wavelength)?;
             add(FLUX, ragged(flux).map_err(|e| self.tile(e))?);
@@ -331,7 +347,7 @@ impl Normalizer<'_> {
             None => Ok(()),
             Some(row) => {
                 let found = offsets[row + 1] - offsets[row];
-                let reason = format!("{found} pixels, but the grid in the file's metadata has {pixels}");
+                let reason = format!("{found} pixels, but its grid has {pixels}");
                 Err(self.value(path, row, &reason))
             }
         }

@@ -7,12 +7,21 @@ use std::sync::Arc;
 pub(crate) const KEY: &str = "wavelength";
 
 /// Wavelengths of a shared grid, Å: `start + i · step`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Grid {
     pub(crate) wavelength: Arc<[f64]>,
+    /// As the metadata of a file has it.
+    pub(crate) text: String,
 }
 
 impl Grid {
+    pub(crate) fn new(start: f64, step: f64, pixels: usize) -> Self {
+        Self {
+            wavelength: (0..pixels).map(|i| start + i as f64 * step).collect(),
+            text: serde_json::json!({"start": start, "step": step, "n": pixels}).to_string(),
+        }
+    }
+
     /// Reads the grid from the metadata of a file or schema; the error is a reason for people.
     pub(crate) fn from_metadata(metadata: &HashMap<String, String>) -> Result<Self, String> {
         const FORM: &str = r#"{"start": 3600.0, "step": 0.8, "n": 7781}, in Å"#;
@@ -36,8 +45,16 @@ impl Grid {
             .filter(|n| *n <= 1 << 24)
             .ok_or_else(wrong)?;
         Ok(Self {
-            wavelength: (0..pixels).map(|i| start + i as f64 * step).collect(),
+            text: text.clone(),
+            ..Self::new(start, step, pixels as usize)
         })
+    }
+}
+
+/// However they are written.
+impl PartialEq for Grid {
+    fn eq(&self, other: &Self) -> bool {
+        self.wavelength == other.wavelength
     }
 }
 

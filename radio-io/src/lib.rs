@@ -32,7 +32,9 @@
 //!
 //! It knows no SQL and no database, and it makes no tokens or tensors: batches are Arrow, slices and `ndarray` views.
 
+mod arms;
 mod batch;
+mod columns;
 mod decode;
 mod error;
 mod fast;
@@ -48,6 +50,7 @@ mod producer;
 mod reader;
 mod ring;
 mod state;
+mod task;
 mod tile;
 
 pub use batch::{Spectrum, SpectrumBatch};

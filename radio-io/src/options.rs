@@ -43,11 +43,14 @@ pub enum BadTiles {
 /// Where the parts of a spectrum are in a tile, as dotted paths.
 ///
 /// Each field lists the accepted names in the order of preference; the first that a tile has is taken. With the
-/// defaults both of these are read:
+/// defaults all three of these are read:
 /// - *flat* tiles: `flux`, `ivar` and `mask` as lists of one length, and one wavelength grid in the file's metadata, as
 ///   JSON under the key `wavelength`: `{"start": 3600.0, "step": 0.8, "n": 7781}`, in Å;
 /// - *struct* tiles: `spectrum.flux`, `spectrum.ivar`, `spectrum.mask` and `spectrum.lambda` as lists of any length, a
-///   grid for every row (Multimodal Universe, HATS).
+///   grid for every row (Multimodal Universe, HATS);
+/// - tiles of *arms*: `B_WAVELENGTH`, `B_FLUX`, `B_IVAR` and `B_MASK`, and so on for `R` and `Z`. They are joined on reading: in the
+///   overlaps flux is the mean weighted by inverse variance, masks are OR'd and cleared where the joined inverse variance is
+///   above 0 (for DESI 7781 pixels from 3600 Å, as its coaddition over cameras makes them). The grid is read in the first row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpectrumColumns {
@@ -62,6 +65,8 @@ pub struct SpectrumColumns {
     /// Wavelength, where every row has its own grid. Default: `wavelength`, `WAVELENGTH`, `lambda`,
     /// `spectrum.wavelength`, `spectrum.lambda`.
     pub wavelength: Vec<String>,
+    /// Arms, blue to red, where a tile has none of the columns of a flux. Default: `B`, `R`, `Z`.
+    pub arms: Vec<String>,
 }
 
 impl Default for SpectrumColumns {
@@ -79,6 +84,7 @@ impl Default for SpectrumColumns {
                 "spectrum.wavelength",
                 "spectrum.lambda",
             ]),
+            arms: names(&["B", "R", "Z"]),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::metrics::Counters;
 use crate::order::{Piece, Window};
 use crate::reader::SkippedTile;
 use crate::ring::Ring;
+use crate::task::Task;
 use crate::tile::{Tile, Tiles};
 use crate::{BadTiles, Error, ReadOptions, Result, Shuffle, SpectrumBatch};
 
@@ -206,24 +207,16 @@ impl Producer {
         pixels: usize,
     ) -> Result<Vec<(usize, Error)>> {
         let full = self.options.batch_rows.get();
-        let has_masks = opened.iter().flatten().any(|this| this.tile.columns.mask.is_some());
-        let mut tasks: Vec<Task<'_>> = Vec::new();
-        let pieces = window.pieces.len();
-        for part in Part::ALL {
-            tasks.extend((0..pieces).map(|piece| Task {
-                piece,
-                part,
-                slots: Vec::new(),
-            }));
-        }
+        let has_masks = opened.iter().flatten().any(Opened::has_mask);
+        let mut slots: Vec<[Vec<Slot<'_>>; 3]> = opened.iter().map(|_| Default::default()).collect();
         let mut rest = window.order.as_slice();
         for batch in batches {
             let (order, later) = rest.split_at(rest.len().min(full - batch.rows));
             rest = later;
-            for (number, buffer) in batch.parts.iter_mut().enumerate() {
-                if buffer.is_none() && (Part::ALL[number] != Part::Mask || has_masks) {
+            for (part, buffer) in Part::ALL.into_iter().zip(&mut batch.parts) {
+                if buffer.is_none() && (part != Part::Mask || has_masks) {
                     let mut values = self.ring.take(full * pixels);
-                    if Part::ALL[number] == Part::Mask {
+                    if part == Part::Mask {
                         // Tiles before had none.
                         values.fill(0);
                     }
@@ -233,23 +226,25 @@ impl Producer {
                 let rows = bytemuck::cast_slice_mut::<u32, u8>(values).chunks_exact_mut(pixels * size_of::<u32>());
                 for (values, &(piece, row)) in rows.skip(batch.rows).zip(order) {
                     if let Some(row) = opened[piece].as_ref().and_then(|this| this.wanted.number(row)) {
-                        tasks[number * pieces + piece].slots.push(Slot { row, values });
+                        slots[piece][part as usize].push(Slot { row, values });
                     }
                 }
             }
         }
-        let run = |task: Task<'_>| {
-            let piece = task.piece;
-            let this = opened[piece].as_ref()?;
-            match task.run(&this.tile, pixels) {
-                Ok(rows) => {
-                    self.counters.rows_by_parquet(rows as u64);
-                    None
-                }
-                Err(error) => Some((piece, error)),
+        let tasks: Vec<(usize, &Tile, Task<'_>)> = opened
+            .iter()
+            .zip(slots)
+            .enumerate()
+            .filter_map(|(piece, (this, slots))| Some((piece, &*this.as_ref()?.tile, slots)))
+            .flat_map(|(piece, tile, slots)| Task::of(tile, slots).into_iter().map(move |task| (piece, tile, task)))
+            .collect();
+        let run = |(piece, tile, task): (usize, &Tile, Task<'_>)| match task.run(tile) {
+            Ok(rows) => {
+                self.counters.rows_by_parquet(rows as u64);
+                None
             }
+            Err(error) => Some((piece, error)),
         };
-        tasks.retain(|task| !task.slots.is_empty());
         Ok(decoders()?.install(|| tasks.into_par_iter().with_max_len(1).filter_map(run).collect()))
     }
 
@@ -271,7 +266,7 @@ impl Producer {
 
     fn check_kind(&mut self, piece: &Piece, opened: &Opened) -> Result<()> {
         let found = opened.rows.schema();
-        let grid = opened.tile.grid();
+        let grid = opened.tile.columns.grid();
         let Some((first, first_grid)) = &self.kind else {
             self.kind = Some((found, grid.cloned()));
             return Ok(());
@@ -342,14 +337,19 @@ impl Wanted {
 }
 
 impl Opened {
+    fn has_mask(&self) -> bool {
+        let mut arms = self.tile.columns.arms().iter();
+        arms.any(|arm| arm.columns[Part::Mask as usize].is_some())
+    }
+
     fn read(tiles: &Tiles, piece: &Piece, wanted: Wanted, options: &ReadOptions) -> Result<Self> {
         let tile = tiles.get(&piece.uri)?;
-        let rows = tile.rows();
+        let rows = tile.source.rows();
         if let Some(last) = piece.rows.last()
             && last.end > rows
         {
             return Err(Error::Stale {
-                path: tile.path.clone(),
+                path: tile.source.path.clone(),
                 row: piece.numbers().find(|row| *row >= rows).unwrap_or(rows),
                 rows,
             });
@@ -359,33 +359,6 @@ impl Opened {
             wanted,
             tile,
         })
-    }
-}
-
-/// One matrix of one piece.
-struct Task<'a> {
-    piece: usize,
-    part: Part,
-    slots: Vec<Slot<'a>>,
-}
-
-impl Task<'_> {
-    /// Returns how many rows were not of the form that is read fast.
-    fn run(mut self, tile: &Tile, pixels: usize) -> Result<usize> {
-        self.slots.sort_unstable_by_key(|slot| slot.row);
-        let left = match &tile.fixed[self.part as usize] {
-            Some(lists) => lists.fill(&tile.file.0, &tile.path, tile.metadata.metadata(), &mut self.slots)?,
-            None => (0..self.slots.len()).collect(),
-        };
-        if left.is_empty() {
-            return Ok(0);
-        }
-        let rows: Vec<u64> = left.iter().map(|&number| self.slots[number].row).collect();
-        let decoded = decode::read_part(tile, &rows, self.part, pixels)?;
-        for (&number, values) in left.iter().zip(decoded.chunks_exact(pixels * size_of::<u32>())) {
-            self.slots[number].values.copy_from_slice(values);
-        }
-        Ok(left.len())
     }
 }
 

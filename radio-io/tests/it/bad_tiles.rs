@@ -80,11 +80,7 @@ fn columns_that_are_missing_or_wrong() {
         &path,
         3,
         options(),
-        &[
-            "row 0",
-            "\"flux\"",
-            "5 pixels, but the grid in the file's metadata has 6",
-        ],
+        &["row 0", "\"flux\"", "5 pixels, but its grid has 6"],
     );
 }
 

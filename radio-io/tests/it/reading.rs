@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use radio_io::{Error, ReadOptions, ReadPlan, Reader, Shuffle, SpectrumBatch, State, TileSlice, fetch};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::tile::{GRID, PIXELS, flat, plan, ragged, write};
+use crate::tile::{GRID, PIXELS, arms, flat, plan, ragged, write};
 
 fn n(x: usize) -> NonZeroUsize {
     NonZeroUsize::new(x).unwrap()
@@ -387,4 +387,82 @@ fn rows_are_fetched_in_the_order_of_the_plan() {
     found.sort_unstable();
     assert_eq!(found, expected);
     assert!(fetch(&ReadPlan::default(), ReadOptions::default()).unwrap().is_none());
+}
+
+fn two_arms() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.spectrum.arms = vec!["B".into(), "R".into()];
+    options
+}
+
+#[test]
+fn arms_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: Vec<i64> = (0..300).collect();
+    let path = write(&folder.path().join("t.parquet"), &arms(&ids), 70);
+    let options = two_arms().with_shuffle(Shuffle::window()).with_batch_rows(n(77));
+    let batches = read(&plan([(path.as_path(), 300)]), options);
+    let mut seen = 0;
+    for batch in &batches {
+        let grid = [4000.0, 4002.0, 4004.0, 4006.0, 4008.0, 4010.0];
+        assert_eq!(batch.grid(), Some(grid.as_slice()));
+        let text = batch.record_batch().schema().metadata()["wavelength"].clone();
+        assert_eq!(text, r#"{"n":6,"start":4000.0,"step":2.0}"#);
+        for spectrum in batch.spectra() {
+            let id = spectrum.id as f32;
+            let (flux, ivar, mask) = if spectrum.id == 299 {
+                ([0.0; 6], [0.0; 6], [0, 8, 0, 0, 0, 0])
+            } else {
+                // The fourth pixel is seen by both: (1 · id + 3 · 2 id) / 4.
+                (
+                    [id, id, id, 1.75 * id, 2.0 * id, 2.0 * id],
+                    [1.0, 1.0, 1.0, 4.0, 3.0, 3.0],
+                    [0; 6],
+                )
+            };
+            assert_eq!(
+                (spectrum.flux, spectrum.ivar, spectrum.mask),
+                (flux.as_slice(), ivar.as_slice(), mask.as_slice())
+            );
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 300);
+}
+
+#[test]
+fn arms_that_are_missing_or_off_the_grid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let all = arms(&[1, 2]);
+    let check = |batch: &arrow_array::RecordBatch, options: ReadOptions, words: &str| {
+        write(&path, batch, 9);
+        let error = Reader::new(&plan([(path.as_path(), 2)]), options)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    };
+    check(
+        &all,
+        ReadOptions::default(),
+        "column \"Z_WAVELENGTH\": not found, but the tile has other columns of the arms B, R, Z",
+    );
+    check(
+        &all.project(&[0, 1, 2, 4, 5, 6, 7, 8]).unwrap(),
+        two_arms(),
+        "column \"B_IVAR\": not found",
+    );
+    let mut off = all.columns().to_vec();
+    let wavelength = [[4006.0, 4008.1, 4010.0_f32]; 2].map(|row| Some(row.map(Some).to_vec()));
+    off[5] = std::sync::Arc::new(arrow_array::ListArray::from_iter_primitive::<Float32Type, _, _>(
+        wavelength,
+    ));
+    let off = arrow_array::RecordBatch::try_new(all.schema(), off).unwrap();
+    check(
+        &off,
+        two_arms(),
+        "column \"R_WAVELENGTH\": the wavelengths of row 0 are not on the grid of the first arm, 4000 Å + i · 2 Å",
+    );
 }

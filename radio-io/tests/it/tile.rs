@@ -1,11 +1,11 @@
-//! Small tiles of both dialects, written with the stock writer.
+//! Small tiles of all dialects, written with the stock writer.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, Int32Builder, ListBuilder};
-use arrow_array::types::Float32Type;
+use arrow_array::types::{Float32Type, Int32Type};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray};
 use arrow_schema::{DataType, Field, Fields, Schema};
 use parquet::arrow::ArrowWriter;
@@ -99,4 +99,36 @@ pub(crate) fn plan<'a>(tiles: impl IntoIterator<Item = (&'a Path, u64)>) -> Read
         .into_iter()
         .map(|(path, rows)| TileSlice::new(path.to_str().unwrap(), 0..rows))
         .collect()
+}
+
+/// A tile of two arms, on the grid 4000, 4002, …: B has 4 pixels, R has 3 from the fourth on. Flux is the id in B and twice the id
+/// in R, ivar 1 and 3, and the mask of pixel 1 of B is 8. In the last row ivar is 0.
+pub(crate) fn arms(ids: &[i64]) -> RecordBatch {
+    let lists = |pixels: usize, value: &dyn Fn(usize, usize) -> f32| -> ArrayRef {
+        let rows = (0..ids.len()).map(|row| Some((0..pixels).map(|p| Some(value(row, p))).collect::<Vec<_>>()));
+        Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows))
+    };
+    let mask = |pixels: usize, bits: i32| -> ArrayRef {
+        let rows = ids.iter().map(|_| {
+            Some(
+                (0..pixels)
+                    .map(|p| Some(if p == 1 { bits } else { 0 }))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows))
+    };
+    let ivar = |row: usize, good: f32| if row + 1 == ids.len() { 0.0 } else { good };
+    RecordBatch::try_from_iter([
+        ("TARGETID", Arc::new(Int64Array::from(ids.to_vec())) as ArrayRef),
+        ("B_WAVELENGTH", lists(4, &|_, p| 4000.0 + 2.0 * p as f32)),
+        ("B_FLUX", lists(4, &|row, _| ids[row] as f32)),
+        ("B_IVAR", lists(4, &|row, _| ivar(row, 1.0))),
+        ("B_MASK", mask(4, 8)),
+        ("R_WAVELENGTH", lists(3, &|_, p| 4006.0 + 2.0 * p as f32)),
+        ("R_FLUX", lists(3, &|row, _| 2.0 * ids[row] as f32)),
+        ("R_IVAR", lists(3, &|row, _| ivar(row, 3.0))),
+        ("R_MASK", mask(3, 0)),
+    ])
+    .unwrap()
 }
