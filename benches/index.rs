@@ -10,6 +10,8 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod memory;
+
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
@@ -120,12 +122,11 @@ fn reset(url: &str, folder: &Path) {
 }
 
 fn row<T>(what: &str, database: &str, items: usize, work: impl FnOnce() -> T) -> T {
-    // From here on the peak is that of this work (`man 5 proc`); what earlier work left allocated counts along.
-    fs::write("/proc/self/clear_refs", "5").unwrap();
+    memory::reset_peak();
     let (wall, cpu) = (Instant::now(), ProcessTime::now());
     let result = work();
     let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
-    let (rate, peak) = (items as f64 / wall, peak_memory_mb());
+    let (rate, peak) = (items as f64 / wall, memory::peak_mb());
     println!("| {what} | {database} | {items} | {wall:.2} | {cpu:.2} | {rate:.0} | {peak} |");
     result
 }
@@ -350,18 +351,6 @@ fn postgres() -> Option<pgtemp::PgTempDB> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Some(server)
-}
-
-fn peak_memory_mb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| {
-        line.strip_prefix("VmHWM:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-    });
-    peak.unwrap_or_default() / 1024
 }
 
 /// Measures the CPU time of all threads of this process: this machine may be shared.

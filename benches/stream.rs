@@ -10,6 +10,8 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod memory;
+
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -156,8 +158,7 @@ struct Taken {
 
 /// Runs work on all rows five times, and takes the run in the middle.
 fn measure(mut work: impl FnMut() -> usize) -> Taken {
-    // From here on the peak is that of this work (`man 5 proc`).
-    fs::write("/proc/self/clear_refs", "5").unwrap();
+    memory::reset_peak();
     let mut runs: Vec<(Duration, Duration)> = (0..5)
         .map(|_| {
             let (wall, cpu) = (Instant::now(), ProcessTime::now());
@@ -170,7 +171,7 @@ fn measure(mut work: impl FnMut() -> usize) -> Taken {
     Taken {
         cpu,
         wall,
-        peak_mb: peak_memory_mb(),
+        peak_mb: memory::peak_mb(),
     }
 }
 
@@ -307,16 +308,4 @@ fn make(folder: &Path, properties: &WriterProperties) {
         .into_par_iter()
         .for_each(write);
     fs::write(folder.join("complete"), "").unwrap();
-}
-
-fn peak_memory_mb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| {
-        line.strip_prefix("VmHWM:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-    });
-    peak.unwrap_or_default() / 1024
 }

@@ -2,12 +2,12 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 use radio_index::ReadPlan;
 
-use crate::{ReadOptions, Reader, Result, Shuffle, SpectrumBatch};
+use crate::{BadTiles, ReadOptions, Reader, Result, Shuffle, SpectrumBatch};
 
 /// Reads all rows of a plan into one batch, in the order of the plan: random access to spectra. `None` where the plan is empty.
 ///
 /// The plan of some ids comes from radio-index (`index.plan(&Selection::all().ids(ids))`). Of the options, those that say what to
-/// read count; batches, order and rank do not.
+/// read count; batches, order and rank do not, and a bad tile is an error.
 ///
 /// # Errors
 ///
@@ -43,6 +43,7 @@ pub fn fetch(plan: &ReadPlan, options: ReadOptions) -> Result<Option<SpectrumBat
         shuffle: Shuffle::None,
         rank: 0,
         world: NonZeroU64::MIN,
+        bad_tiles: BadTiles::Fail,
         ..options
     };
     Reader::new(plan, options)?.next().transpose()

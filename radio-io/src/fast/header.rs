@@ -1,6 +1,8 @@
 //! Headers of Parquet pages: Thrift's compact protocol, as far as it is needed.
 //! (parquet-format, `PageHeader` in parquet.thrift; thrift-compact-protocol.md.)
 
+use super::varint::varint;
+
 /// A page of values, as its header describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PageHeader {
@@ -134,15 +136,7 @@ impl Input<'_> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
+        varint(|| self.byte())
     }
 
     fn zigzag(&mut self) -> Option<i64> {

@@ -1,6 +1,8 @@
 //! Levels of lists without nulls, all of one length: recognised without decoding them.
 //! (parquet-format, Encodings.md: "Run Length Encoding / Bit-Packing Hybrid".)
 
+use super::varint::varint;
+
 /// Are all levels the highest one? That of a value that is there.
 pub(super) fn are_all(bytes: &[u8], highest: u16, count: u64) -> bool {
     runs(bytes, highest, count, |_, run| match run {
@@ -40,12 +42,13 @@ fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Ran
     }
     let mut at = 0;
     while at < count {
-        let Some(head) = varint(&mut bytes) else { return false };
+        let Some(head) = varint(|| next(&mut bytes)) else {
+            return false;
+        };
         if head & 1 == 0 {
-            let (Some((&level, rest)), length) = (bytes.split_first(), head >> 1) else {
+            let (Some(level), length) = (next(&mut bytes), head >> 1) else {
                 return false;
             };
-            bytes = rest;
             let end = at.saturating_add(length).min(count);
             if length == 0 || !check(at..end, Run::Same(level.into())) {
                 return false;
@@ -79,17 +82,10 @@ fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Ran
     true
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..63).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
+fn next(bytes: &mut &[u8]) -> Option<u8> {
+    let (&byte, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(byte)
 }
 
 #[cfg(test)]

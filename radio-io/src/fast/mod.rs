@@ -1,7 +1,8 @@
 //! The fast path: lists of one length, from their pages to their places without decoding a level.
 //!
 //! A list column of constant length has predictable levels. Where a page's levels are what they have to be (see
-//! [`levels`]), its values are a matrix, and each wanted row is copied to its place, or, from an uncompressed page, read there.
+//! [`levels`]), its values are a matrix, and each wanted row is copied to its place. From an uncompressed page, and from one of
+//! Snappy's whose values are literals ([`snappy`]), it is read there.
 //! Every page is looked at before it is believed; what is not of this form is left to parquet's own reader, so the result is
 //! the same to the bit. Nothing is skipped on faith, either: rows are found by the offset index, by the row counts that pages of
 //! version 2 have, or by looking at every page before them, once.
@@ -11,6 +12,7 @@ mod header;
 mod levels;
 mod scatter;
 mod snappy;
+mod varint;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -25,7 +27,7 @@ use parquet::basic::{Compression, LogicalType, Type as PhysicalType};
 use parquet::file::metadata::ParquetMetaData;
 
 use self::header::{Encoding, Kind, Levels, PageHeader};
-use self::scatter::Part;
+use self::scatter::Extent;
 use self::snappy::Run;
 use crate::{Error, Result};
 
@@ -298,11 +300,11 @@ impl FixedLists {
         let runs = page.runs.get_or_init(|| self.runs(codec, is_compressed, page, file));
         if let Some(runs) = runs {
             // Each row goes from the file to its place.
-            let parts = slots.iter_mut().flat_map(|slot| {
+            let extents = slots.iter_mut().flat_map(|slot| {
                 let row = (slot.row - page.rows.start) * slot.values.len() as u64;
-                parts(runs, level_bytes as u64 + row, slot.values)
+                extents(runs, level_bytes as u64 + row, slot.values)
             });
-            scatter::read(file, parts).map_err(failed)?;
+            scatter::read(file, extents).map_err(failed)?;
             return Ok(Outcome::Done);
         }
         SCRATCH.with_borrow_mut(|scratch| {
@@ -346,7 +348,7 @@ impl FixedLists {
             for slot in slots {
                 let row = (slot.row - page.rows.start) as usize * self.length;
                 match page.header.encoding {
-                    Encoding::ByteStreamSplit => join(values, row, slot.values),
+                    Encoding::ByteStreamSplit => unsplit(values, row, slot.values),
                     _ => slot.values.copy_from_slice(&values[row * WIDTH..(row + self.length) * WIDTH]),
                 }
             }
@@ -425,7 +427,7 @@ impl FixedLists {
 }
 
 /// The parts of the file that hold the bytes of a page from `place` on.
-fn parts<'a>(runs: &[Run], mut place: u64, mut values: &'a mut [u8]) -> impl Iterator<Item = Part<'a>> {
+fn extents<'a>(runs: &[Run], mut place: u64, mut values: &'a mut [u8]) -> impl Iterator<Item = Extent<'a>> {
     let first = runs.partition_point(|run| run.place + run.length <= place);
     runs[first..].iter().map_while(move |run| {
         if values.is_empty() {
@@ -436,7 +438,7 @@ fn parts<'a>(runs: &[Run], mut place: u64, mut values: &'a mut [u8]) -> impl Ite
         let (to, later) = mem::take(&mut values).split_at_mut(count);
         (place, values) = (place + to.len() as u64, later);
         let at = run.at + skipped;
-        Some(Part { at, to })
+        Some(Extent { at, to })
     })
 }
 
@@ -477,7 +479,7 @@ fn read_header(file: &File, at: u64, end: u64, head: &mut Vec<u8>) -> Option<(Pa
 }
 
 /// Joins values whose bytes are apart: all first bytes, all second bytes, and so on (BYTE_STREAM_SPLIT).
-fn join(values: &[u8], first: usize, into: &mut [u8]) {
+fn unsplit(values: &[u8], first: usize, into: &mut [u8]) {
     let count = into.len() / WIDTH;
     let stride = values.len() / WIDTH;
     let stream = |byte: usize| &values[byte * stride + first..][..count];

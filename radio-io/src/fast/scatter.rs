@@ -11,13 +11,13 @@ const PARTS: usize = 500;
 const GAP: usize = 64;
 
 /// A part of a file, and where it goes.
-pub(super) struct Part<'a> {
+pub(super) struct Extent<'a> {
     pub(super) at: u64,
     pub(super) to: &'a mut [u8],
 }
 
 /// Reads parts, which come in the order of the file and do not overlap.
-pub(super) fn read<'a>(file: &File, parts: impl Iterator<Item = Part<'a>>) -> io::Result<()> {
+pub(super) fn read<'a>(file: &File, parts: impl Iterator<Item = Extent<'a>>) -> io::Result<()> {
     let mut parts = parts.peekable();
     while let Some(first) = parts.next() {
         let start = first.at;
@@ -84,7 +84,7 @@ mod tests {
                 places.push((at + gap, vec![0; length]));
                 at += gap + length;
             }
-            let wanted = places.iter_mut().map(|(at, to)| Part { at: *at as u64, to });
+            let wanted = places.iter_mut().map(|(at, to)| Extent { at: *at as u64, to });
             read(&file, wanted).unwrap();
             for (at, found) in &places {
                 prop_assert_eq!(found, &bytes[*at..*at + found.len()]);
@@ -97,7 +97,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"abcdef").unwrap();
         let (mut first, mut second) = ([0; 3], [0; 3]);
-        let parts = [Part { at: 0, to: &mut first }, Part { at: 4, to: &mut second }];
+        let parts = [Extent { at: 0, to: &mut first }, Extent { at: 4, to: &mut second }];
         assert_eq!(
             read(&file, parts.into_iter()).unwrap_err().kind(),
             io::ErrorKind::UnexpectedEof

@@ -2,6 +2,8 @@
 //! 64 KiB, whose rows can be read from the file like those of an uncompressed page.
 //! (google/snappy, format_description.txt.)
 
+use super::varint::varint;
+
 /// Bytes of a page that lie in the file as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
@@ -30,7 +32,7 @@ pub(super) fn map(
         bytes: Vec::new(),
         used: 0,
     };
-    if stored.varint()? != size as u64 {
+    if varint(|| stored.byte())? != size as u64 {
         return None;
     }
     let mut head: Vec<u8> = Vec::with_capacity(levels);
@@ -107,18 +109,6 @@ impl<R: FnMut(&mut [u8], u64) -> Option<()>> Stored<R> {
     /// A number of so many bytes, the lowest first.
     fn number(&mut self, bytes: u64) -> Option<u64> {
         (0..bytes).try_fold(0, |number, byte| Some(number | u64::from(self.byte()?) << (8 * byte)))
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..35).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
     }
 
     fn append(&mut self, count: u64, to: &mut Vec<u8>) -> Option<()> {

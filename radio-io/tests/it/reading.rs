@@ -271,7 +271,7 @@ fn what_was_passed_is_not_read_again() {
         reader.by_ref().take(5).for_each(|batch| drop(batch.unwrap()));
         reader.state()
     };
-    // Gone, and half of the third one overwritten: its first batch was taken, too.
+    // All of their rows were taken.
     std::fs::remove_file(&tiles[0]).unwrap();
     std::fs::remove_file(&tiles[1]).unwrap();
     let rest = Reader::resume(&plan, ReadOptions::default(), &state).unwrap();
