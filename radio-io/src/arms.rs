@@ -16,7 +16,9 @@ pub(crate) struct Arm {
     pub(crate) pixels: usize,
     /// Flux, ivar and mask, by their dotted paths.
     pub(crate) columns: [Option<String>; 3],
-    /// The same, where they can be read fast.
+    /// Wavelengths, where every row has its own, which have to be those of the grid.
+    wavelength: Option<String>,
+    /// The columns of the parts, where they can be read fast.
     fixed: [Option<FixedLists>; 3],
 }
 
@@ -34,8 +36,40 @@ impl Arm {
             first,
             pixels,
             columns,
+            wavelength: None,
             fixed,
         }
+    }
+
+    /// Makes sure that rows have the wavelengths of the grid.
+    pub(crate) fn check(&self, source: &Source, rows: &[u64], grid: &Grid) -> Result<()> {
+        let Some(column) = &self.wavelength else {
+            return Ok(());
+        };
+        let expected = &grid.wavelength[self.first..self.first + self.pixels];
+        let off = OFF_GRID * (expected.last().unwrap_or(&0.0) - expected.first().unwrap_or(&0.0)).abs()
+            / self.pixels.saturating_sub(1).max(1) as f64;
+        let wavelengths = decode::read_wavelengths(source, rows, column)?;
+        for (&row, found) in rows.iter().zip(&wavelengths) {
+            let differs = |(found, expected): (&f64, &f64)| (found - expected).abs() > off || found.is_nan();
+            let reason = if found.len() != expected.len() {
+                format!("{} wavelengths, in row 0 there are {}", found.len(), expected.len())
+            } else if let Some(pixel) = found.iter().zip(expected).position(differs) {
+                format!(
+                    "pixel {pixel} is at {} Å, in row 0 at {} Å",
+                    found[pixel], expected[pixel]
+                )
+            } else {
+                continue;
+            };
+            return Err(Error::Value {
+                path: source.path.clone(),
+                row,
+                column: column.clone(),
+                reason: format!("{reason}: arms are joined where all rows of a tile have one grid"),
+            });
+        }
+        Ok(())
     }
 
     /// Fills slots, which are sorted by their rows, with one part, and returns how many were left to parquet's reader.
@@ -66,8 +100,8 @@ const OFF_GRID: f64 = 0.01;
 /// A grid of more pixels is a mistake.
 const MOST_PIXELS: f64 = 1e7;
 
-/// Finds the arms of a tile, and the grid that they are joined on: that of the first arm, as far as the last one goes. All rows
-/// have the wavelengths of the first one.
+/// Finds the arms of a tile, and the grid that they are joined on: that of the first arm, as far as the last one goes. It is
+/// read in the first row; [`Arm::check`] compares the others with it.
 pub(crate) fn find(source: &Source, names: &[String]) -> Result<(Grid, Vec<Arm>)> {
     let wrong = |column: &str, reason: String| Error::Column {
         path: source.path.clone(),
@@ -94,12 +128,14 @@ pub(crate) fn find(source: &Source, names: &[String]) -> Result<(Grid, Vec<Arm>)
                 "the tile has no row, whose wavelengths would be the grid".into(),
             ));
         }
-        let found = decode::read_wavelength(source, 0, &wavelength)?;
+        let found = decode::read_wavelengths(source, &[0], &wavelength)?
+            .pop()
+            .unwrap_or_default();
         let (Some(&start), Some(&last)) = (found.first(), found.last()) else {
             return Err(wrong(&wavelength, "row 0 has no wavelength".into()));
         };
         let (start, step) = *grid.get_or_insert_with(|| {
-            let step = (last - start) / (found.len() - 1).max(1) as f64;
+            let step = (last - start) / found.len().saturating_sub(1).max(1) as f64;
             // Ten digits are left of what the subtraction rounded.
             (start, (step * 1e9).round() / 1e9)
         });
@@ -115,7 +151,10 @@ pub(crate) fn find(source: &Source, names: &[String]) -> Result<(Grid, Vec<Arm>)
         let first = first as usize;
         end = end.max(first + found.len());
         let columns = [Some(flux), Some(ivar), Some(mask).filter(|mask| has(mask))];
-        arms.push(Arm::new(source, first, found.len(), columns));
+        arms.push(Arm {
+            wavelength: Some(wavelength),
+            ..Arm::new(source, first, found.len(), columns)
+        });
     }
     let (start, step) = grid.unwrap_or_default();
     Ok((Grid::new(start, step, end), arms))

@@ -79,11 +79,13 @@ pub(crate) fn read_part(source: &Source, rows: &[u64], arm: &Arm, part: Part) ->
     Ok(values)
 }
 
-/// Reads the wavelengths of one row.
-pub(crate) fn read_wavelength(source: &Source, row: u64, column: &str) -> Result<Vec<f64>> {
-    let batch = decode(source, &[row], &[column])?;
-    let lists = Normalizer::new(source, &[row], &batch).lists::<Float64Type>(column, f64::NAN)?;
-    Ok(lists.values.values().to_vec())
+/// Reads the wavelengths of some rows.
+pub(crate) fn read_wavelengths(source: &Source, rows: &[u64], column: &str) -> Result<Vec<Vec<f64>>> {
+    let batch = decode(source, rows, &[column])?;
+    let lists = Normalizer::new(source, rows, &batch).lists::<Float64Type>(column, f64::NAN)?;
+    let values = lists.values.values();
+    let row = |ends: &[i32]| values[ends[0] as usize..ends[1] as usize].to_vec();
+    Ok(lists.offsets.windows(2).map(row).collect())
 }
 
 /// Decodes columns, by their dotted paths, with parquet's reader. The rows are ascending.

@@ -71,6 +71,12 @@ pub enum Error {
         /// What Arrow said.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// No tile of the share of one rank can be read, so that nobody knows how its empty batches would look.
+    #[error("not one tile of this rank can be read: its {batches} batches would be empty, see Reader::skipped")]
+    Unreadable {
+        /// Batches that the other ranks expect of it.
+        batches: u64,
+    },
     /// The reading thread stopped before its end: a bug in a decoder.
     #[error("the reading thread stopped {batches} batches before the end")]
     Interrupted {

@@ -50,7 +50,8 @@ pub enum BadTiles {
 ///   grid for every row (Multimodal Universe, HATS);
 /// - tiles of *arms*: `B_WAVELENGTH`, `B_FLUX`, `B_IVAR` and `B_MASK`, and so on for `R` and `Z`. They are joined on reading: in the
 ///   overlaps flux is the mean weighted by inverse variance, masks are OR'd and cleared where the joined inverse variance is
-///   above 0 (for DESI 7781 pixels from 3600 Å, as its coaddition over cameras makes them). The grid is read in the first row.
+///   above 0 (for DESI 7781 pixels from 3600 Å, as its coaddition over cameras makes them). The grid is that of
+///   the first row; a row with another one is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpectrumColumns {

@@ -1,5 +1,6 @@
 //! The thread that reads: from windows of pieces to batches.
 
+use std::mem;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, OnceLock};
@@ -58,6 +59,8 @@ pub(crate) struct Producer {
     filling: Option<Filling>,
     /// Number of the batch that comes next.
     next: u64,
+    /// Numbers of empty batches that wait for the first tile that can be read: it says how a batch looks.
+    unshaped: Vec<u64>,
     /// What all tiles have to have in common.
     kind: Option<(SchemaRef, Option<Grid>)>,
 }
@@ -88,6 +91,7 @@ impl Producer {
             counters,
             filling: None,
             next,
+            unshaped: Vec::new(),
             kind: None,
         }
     }
@@ -107,9 +111,12 @@ impl Producer {
         for window in windows {
             self.window(&window)?;
         }
-        match self.filling.take() {
-            Some(last) => self.finish(last),
-            None => Ok(()),
+        if let Some(last) = self.filling.take() {
+            self.finish(last)?;
+        }
+        match self.unshaped.len() as u64 {
+            0 => Ok(()),
+            batches => Err(Error::Unreadable { batches }.into()),
         }
     }
 
@@ -251,16 +258,25 @@ impl Producer {
     fn finish(&mut self, batch: Filling) -> Result<(), Stop> {
         let number = self.next;
         self.next += 1;
-        let (grid, has_rows) = (self.kind.as_ref().and_then(|(_, grid)| grid.as_ref()), batch.has_rows());
-        if !has_rows && self.options.world.get() == 1 {
+        if !batch.has_rows() && self.options.world.get() == 1 {
             return Ok(());
         }
-        let Some((schema, _)) = &self.kind else {
-            // Not one tile could be opened: nobody knows how an empty batch would look.
+        if self.kind.is_none() {
+            self.unshaped.push(number);
             return Ok(());
+        }
+        for empty in mem::take(&mut self.unshaped) {
+            self.send_batch(empty, Filling::default())?;
+        }
+        self.send_batch(number, batch)
+    }
+
+    fn send_batch(&self, number: u64, batch: Filling) -> Result<(), Stop> {
+        let Some((schema, grid)) = &self.kind else {
+            return Err(Error::Interrupted { batches: 1 }.into());
         };
         let span = tracing::trace_span!("batch", number, rows = batch.rows);
-        let batch = span.in_scope(|| batch.finish(schema, grid, &self.ring))?;
+        let batch = span.in_scope(|| batch.finish(schema, grid.as_ref(), &self.ring))?;
         self.send(Event::Batch(number, batch))
     }
 
@@ -353,6 +369,10 @@ impl Opened {
                 row: piece.numbers().find(|row| *row >= rows).unwrap_or(rows),
                 rows,
             });
+        }
+        if let Some(grid) = tile.columns.grid() {
+            let mut arms = tile.columns.arms().iter();
+            arms.try_for_each(|arm| arm.check(&tile.source, &wanted.numbers, grid))?;
         }
         Ok(Self {
             rows: decode::read(&tile, &wanted.numbers, options)?,

@@ -34,8 +34,11 @@ impl Ring {
         }
     }
 
-    /// So many zeros. The first that asks, asks for most: only a last batch is shorter.
+    /// So many zeros. Most often the first that asks, asks for most: only a last batch is shorter.
     pub(crate) fn zeros(&self, length: usize) -> Buffer {
+        if length == 0 {
+            return Buffer::from_vec(Vec::<u32>::new());
+        }
         let zeros = self.zeros.get_or_init(|| Buffer::from_vec(vec![0_u32; length]));
         let bytes = length * size_of::<u32>();
         if bytes <= zeros.len() {

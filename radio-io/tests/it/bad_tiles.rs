@@ -237,3 +237,34 @@ fn bad_tiles_can_be_skipped() {
         }
     }
 }
+
+/// Ranks that share a plan keep step, even where one has to wait for its first readable tile.
+#[test]
+fn ranks_keep_step_over_bad_tiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("a.parquet");
+    fs::write(&bad, "no tile").unwrap();
+    let good = write(
+        &folder.path().join("b.parquet"),
+        &flat(&(0..600).collect::<Vec<_>>(), Some(GRID)),
+        99,
+    );
+    let world = std::num::NonZeroU64::new(2).unwrap();
+    let read = |bad_rows: u64, rank: u64| {
+        let options = ReadOptions::default()
+            .with_bad_tiles(BadTiles::Skip)
+            .with_batch_rows(std::num::NonZeroUsize::new(100).unwrap())
+            .with_rank(rank, world);
+        let plan = plan([(bad.as_path(), bad_rows), (good.as_path(), 600)]);
+        Reader::new(&plan, options)
+            .unwrap()
+            .map(|batch| batch.map(|batch| batch.len()))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    // Of 800 rows the first half is half bad.
+    assert_eq!(read(200, 0).unwrap(), [0, 0, 100, 100]);
+    assert_eq!(read(200, 1).unwrap(), [100; 4]);
+    // Of 1,200 all of the first half.
+    assert!(matches!(read(600, 0), Err(Error::Unreadable { batches: 6 })));
+    assert_eq!(read(600, 1).unwrap(), [100; 6]);
+}

@@ -460,6 +460,17 @@ fn arms_that_are_missing_or_off_the_grid() {
         wavelength,
     ));
     let off = arrow_array::RecordBatch::try_new(all.schema(), off).unwrap();
+    let mut later = all.columns().to_vec();
+    let wavelength = [[4006.0, 4008.0, 4010.0_f32], [4006.0, 4008.0, 4012.0]].map(|row| Some(row.map(Some).to_vec()));
+    later[5] = std::sync::Arc::new(arrow_array::ListArray::from_iter_primitive::<Float32Type, _, _>(
+        wavelength,
+    ));
+    let later = arrow_array::RecordBatch::try_new(all.schema(), later).unwrap();
+    check(
+        &later,
+        two_arms(),
+        "row 1, column \"R_WAVELENGTH\": pixel 2 is at 4012 Å, in row 0 at 4010 Å",
+    );
     check(
         &off,
         two_arms(),
