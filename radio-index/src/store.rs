@@ -383,7 +383,7 @@ async fn open_sqlite(url: &str) -> sqlx::Result<sqlx::SqlitePool> {
         .create_if_missing(true)
         .synchronous(SqliteSynchronous::Full)
         // Memory that sorting an index and caching pages may take, KiB, and threads that sort.
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", "-8192")
         .pragma("threads", "4")
         .busy_timeout(PATIENCE);
     pool.connect_with(options).await
