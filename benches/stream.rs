@@ -80,10 +80,13 @@ fn main() {
         };
         // The stock reader comes last: what it leaves to the allocator would count in the others' peaks.
         let (ordered, shuffled) = (radio(Shuffle::None), radio(window));
+        // Pages that have to be decoded whole are none for single rows.
+        let global = (name != "byte stream split, ZSTD 1").then(|| radio(Shuffle::Global));
         let stock = measure(|| stock(&paths));
         stock.print("parquet's reader, window", name, None);
         ordered.print("radio, in order", name, Some(&stock));
         shuffled.print("radio, window", name, Some(&stock));
+        global.inspect(|global| global.print("radio, global", name, Some(&stock)));
     }
     println!();
     for name in ["uncompressed", "Snappy"] {

@@ -63,7 +63,7 @@ impl Arm {
                 continue;
             };
             return Err(Error::Value {
-                path: source.path.clone(),
+                path: source.path().to_owned(),
                 row,
                 column: column.clone(),
                 reason: format!("{reason}: arms are joined where all rows of a tile have one grid"),
@@ -75,7 +75,7 @@ impl Arm {
     /// Fills slots, which are sorted by their rows, with one part, and returns how many were left to parquet's reader.
     pub(crate) fn fill(&self, source: &Source, part: Part, slots: &mut [Slot<'_>]) -> Result<usize> {
         let left = match &self.fixed[part as usize] {
-            Some(lists) => lists.fill(&source.file.0, &source.path, source.metadata.metadata(), slots)?,
+            Some(lists) => lists.fill(&source.file.get()?, source.path(), source.metadata.metadata(), slots)?,
             None => (0..slots.len()).collect(),
         };
         if left.is_empty() {
@@ -104,7 +104,7 @@ const MOST_PIXELS: f64 = 1e7;
 /// read in the first row; [`Arm::check`] compares the others with it.
 pub(crate) fn find(source: &Source, names: &[String]) -> Result<(Grid, Vec<Arm>)> {
     let wrong = |column: &str, reason: String| Error::Column {
-        path: source.path.clone(),
+        path: source.path().to_owned(),
         column: column.into(),
         reason,
     };

@@ -41,7 +41,7 @@ impl Columns {
         } = &options.spectrum;
         let schema = source.metadata.schema();
         let missing = |column: &str, reason: String| Error::Column {
-            path: source.path.clone(),
+            path: source.path().to_owned(),
             column: column.into(),
             reason,
         };

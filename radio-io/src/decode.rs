@@ -91,9 +91,10 @@ pub(crate) fn read_wavelengths(source: &Source, rows: &[u64], column: &str) -> R
 /// Decodes columns, by their dotted paths, with parquet's reader. The rows are ascending.
 fn decode(source: &Source, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> {
     let failed = |reason: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
-        path: source.path.clone(),
+        path: source.path().to_owned(),
         source: reason,
     };
+    let file = source.file.get()?;
     let metadata = source.metadata.clone();
     let runs = rows.chunk_by(|a, b| a + 1 == *b);
     let ranges = runs.filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1));
@@ -108,7 +109,7 @@ fn decode(source: &Source, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> 
     );
     let schema = metadata.schema().clone();
     let read = || -> Result<Vec<RecordBatch>, ArrowError> {
-        ParquetRecordBatchReaderBuilder::new_with_metadata(source.file.clone(), metadata)
+        ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_projection(mask)
             .with_row_selection(selection)
             .with_batch_size(rows.len())
@@ -159,7 +160,7 @@ struct Normalizer<'a> {
 impl<'a> Normalizer<'a> {
     fn new(source: &'a Source, rows: &'a [u64], batch: &'a RecordBatch) -> Self {
         Self {
-            path: &source.path,
+            path: source.path(),
             rows,
             batch,
             metadata: source.metadata.schema().metadata(),

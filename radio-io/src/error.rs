@@ -54,8 +54,13 @@ pub enum Error {
         /// How it differs.
         reason: String,
     },
-    /// The plan wants rows that the tile does not have: it became shorter after it was indexed. (A tile that was sorted anew at
-    /// the same length is not noticed: sync the index after each change.)
+    /// The tile is another file than the one that was indexed, or than the one that was opened first.
+    #[error("{}: changed since the plan was made: sync the index again", path.display())]
+    Changed {
+        /// The tile.
+        path: PathBuf,
+    },
+    /// The plan wants rows that the tile does not have.
     #[error("{}: the plan wants row {row}, the tile has {rows} rows: sync the index again", path.display())]
     Stale {
         /// The tile.

@@ -34,6 +34,7 @@
 
 mod arms;
 mod batch;
+mod budget;
 mod columns;
 mod decode;
 mod error;
@@ -46,10 +47,15 @@ mod metrics;
 pub mod mock;
 mod options;
 mod order;
+mod permutation;
 mod producer;
+mod queue;
 mod reader;
 mod ring;
+mod runtime;
 mod state;
+mod storage;
+mod stream;
 mod task;
 mod tile;
 
@@ -58,6 +64,8 @@ pub use error::{Error, Result};
 pub use fetch::fetch;
 pub use metrics::Metrics;
 pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
-pub use radio_index::{ReadPlan, TileSlice};
+pub use radio_index::{PlanTile, ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
+pub use runtime::{Resources, Runtime};
 pub use state::State;
+pub use stream::BatchStream;

@@ -1,5 +1,7 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 
+use crate::Runtime;
+
 /// In which order rows are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,6 +16,12 @@ pub enum Shuffle {
         /// Rows in a window.
         rows: NonZeroUsize,
     },
+    /// All rows of the plan in an order that spans all of it: each batch is a sample of the whole.
+    ///
+    /// Rows are read one by one, so this suits tiles whose rows can be found without decoding their neighbours: uncompressed ones,
+    /// and those where Snappy stored noise as it is. Of others each page is decoded for each of its rows, which takes
+    /// many times as long. The footers, ids and further columns of all tiles stay in memory, some 20 kB a tile.
+    Global,
 }
 
 impl Shuffle {
@@ -22,6 +30,24 @@ impl Shuffle {
     pub fn window() -> Self {
         Self::Window {
             rows: const { NonZeroUsize::new(2_048).unwrap() },
+        }
+    }
+
+    /// The largest window whose spectra, of so many pixels (flux, ivar and mask, 12 bytes each), fit in so many bytes. A reader has
+    /// half as many bytes again in batches that wait.
+    ///
+    /// ```
+    /// use radio_io::Shuffle;
+    ///
+    /// assert_eq!(Shuffle::window_of(1 << 30, 7781), Shuffle::Window { rows: 11_499.try_into()? });
+    /// # Ok::<(), std::num::TryFromIntError>(())
+    /// ```
+    #[must_use]
+    pub fn window_of(bytes: u64, pixels: usize) -> Self {
+        let row = (pixels as u64).saturating_mul(12).max(1);
+        let rows = usize::try_from(bytes / row).unwrap_or(usize::MAX);
+        Self::Window {
+            rows: NonZeroUsize::new(rows).unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
@@ -116,7 +142,8 @@ pub struct ReadOptions {
     /// How many processes share the plan. Each reads other rows, and all have the same number of batches: at most `world - 1`
     /// rows are read by none. Default: 1.
     pub world: NonZeroU64,
-    /// Batches that are kept ready ahead of the consumer. Default: 10.
+    /// Batches that are kept ready ahead of the consumer, as far as the memory goes that the
+    /// [`Resources`](crate::Resources) give. Default: 10.
     pub prefetch: NonZeroUsize,
     /// What becomes of a pass when a tile turns out to be bad. Default: [`BadTiles::Fail`].
     pub bad_tiles: BadTiles,
@@ -124,6 +151,8 @@ pub struct ReadOptions {
     pub columns: Vec<String>,
     /// Where the parts of a spectrum are. Default: DESI's names and their usual aliases.
     pub spectrum: SpectrumColumns,
+    /// What decodes, and with how much of the machine. Default: one thread a CPU, shared by all readers that have no other.
+    pub runtime: Option<Runtime>,
 }
 
 impl Default for ReadOptions {
@@ -140,6 +169,7 @@ impl Default for ReadOptions {
             bad_tiles: BadTiles::Fail,
             columns: Vec::new(),
             spectrum: SpectrumColumns::default(),
+            runtime: None,
         }
     }
 }
@@ -212,6 +242,13 @@ impl ReadOptions {
     #[must_use]
     pub fn with_spectrum(mut self, spectrum: SpectrumColumns) -> Self {
         self.spectrum = spectrum;
+        self
+    }
+
+    /// Says what decodes, and with how much of the machine.
+    #[must_use]
+    pub fn with_runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
         self
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use radio_index::{ReadPlan, TileSlice};
 
+use crate::permutation::{Dice, Permutation};
 use crate::{ReadOptions, Shuffle};
 
 /// Rows of a tile that are read together, at most. Smaller pieces mix better and cost more seeking.
-const PIECE_ROWS: u64 = 256;
+pub(crate) const PIECE_ROWS: u64 = 256;
 
 /// Rows of a tile that follow each other in the plan: where few rows of a tile are selected, they are one piece in spite of the
 /// gaps between them.
@@ -62,30 +63,42 @@ pub(crate) fn rows_of_rank(plan: &ReadPlan, options: &ReadOptions) -> u64 {
 }
 
 /// The windows of an epoch, one after the other, from the row `start` of this rank on: a function of the plan, the shuffle, the
-/// seed, the epoch and the rank, and of nothing else. In memory is one window, and where pieces are shuffled a few bytes for each.
-///
-/// Rows that come before are drawn along, but they are in no window: nobody reads them.
+/// seed, the epoch and the rank. Rows in the order of the plan come `at_once` together, which changes nothing in their order. In
+/// memory is one window, and where pieces are shuffled a few bytes for each.
 pub(crate) fn windows(
-    plan: ReadPlan,
+    plan: Arc<ReadPlan>,
     options: &ReadOptions,
     start: u64,
-) -> impl Iterator<Item = Window> + Send + use<> {
+    at_once: usize,
+) -> Box<dyn Iterator<Item = Window> + Send> {
     let share = plan.rows() / options.world;
-    let all = options.rank * share..options.rank * share + share;
-    let end = rows_of_rank(&plan, options);
+    let first = options.rank * share;
+    // The rank's rows in the order of all.
+    let rows = first..first + rows_of_rank(&plan, options);
     let mut dice = Dice::new(options.seed, options.epoch);
-    let mut pieces: Box<dyn Iterator<Item = Piece> + Send> = Box::new(pieces(plan));
-    let is_shuffled = options.shuffle != Shuffle::None;
-    let window_rows = match options.shuffle {
-        Shuffle::None => options.batch_rows.get().max(PIECE_ROWS as usize),
-        Shuffle::Window { rows } => {
-            let mut all: Vec<Piece> = pieces.collect();
-            dice.shuffle(&mut all);
-            pieces = Box::new(all.into_iter());
-            rows.get()
+    let pieces = pieces(plan.clone());
+    match options.shuffle {
+        Shuffle::None => Box::new(of_pieces(pieces, rows, start, at_once, |_| ())),
+        Shuffle::Window { rows: window } => {
+            let mut pieces: Vec<Piece> = pieces.collect();
+            dice.shuffle(&mut pieces);
+            let shuffle = move |order: &mut Vec<_>| dice.shuffle(order);
+            Box::new(of_pieces(pieces.into_iter(), rows, start, window.get(), shuffle))
         }
-    };
-    let mut pieces = within(pieces, all);
+        Shuffle::Global => Box::new(of_rows(plan, dice, rows, start, options.batch_rows.get())),
+    }
+}
+
+/// Windows of whole pieces. Rows before `start` are drawn along, but they are in no window: nobody reads them.
+fn of_pieces(
+    pieces: impl Iterator<Item = Piece> + Send,
+    rows: Range<u64>,
+    start: u64,
+    window_rows: usize,
+    mut shuffle: impl FnMut(&mut Vec<(usize, usize)>) + Send,
+) -> impl Iterator<Item = Window> + Send {
+    let end = rows.end - rows.start;
+    let mut pieces = within(pieces, rows);
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
@@ -104,9 +117,7 @@ pub(crate) fn windows(
             if window.pieces.is_empty() || at >= end {
                 return None;
             }
-            if is_shuffled {
-                dice.shuffle(&mut window.order);
-            }
+            shuffle(&mut window.order);
             let first = at;
             at += window.order.len() as u64;
             window.order.truncate(end.saturating_sub(first) as usize);
@@ -117,6 +128,62 @@ pub(crate) fn windows(
                 return Some(window);
             }
         }
+    })
+}
+
+/// Windows of single rows in an order that spans the whole plan, a batch each.
+fn of_rows(
+    plan: Arc<ReadPlan>,
+    dice: Dice,
+    rows: Range<u64>,
+    start: u64,
+    window_rows: usize,
+) -> impl Iterator<Item = Window> + Send {
+    let order = Permutation::new(plan.rows(), dice);
+    let ends: Vec<u64> = plan
+        .slices()
+        .iter()
+        .scan(0, |end, slice| {
+            *end += slice.len();
+            Some(*end)
+        })
+        .collect();
+    let mut at = rows.start + start;
+    std::iter::from_fn(move || {
+        let last = rows.end.min(at + window_rows as u64);
+        if at >= last {
+            return None;
+        }
+        // By their numbers in the plan: tile by tile, ascending.
+        let mut wanted: Vec<(u64, usize)> = (at..last).map(|place| order.at(place)).zip(0..).collect();
+        wanted.sort_unstable();
+        at = last;
+        let mut window = Window {
+            pieces: Vec::<Piece>::new(),
+            order: vec![(0, 0); wanted.len()],
+        };
+        let mut rows_in_piece = 0;
+        for (number, place) in wanted {
+            let slice = ends.partition_point(|end| *end <= number);
+            let (uri, rows) = (plan.slices()[slice].uri(), plan.slices()[slice].rows());
+            let row = rows.end - (ends[slice] - number);
+            match window.pieces.last_mut().filter(|piece| &*piece.uri == uri) {
+                Some(piece) => match piece.rows.last_mut().filter(|rows| rows.end == row) {
+                    Some(rows) => rows.end += 1,
+                    None => piece.rows.push(row..row + 1),
+                },
+                None => {
+                    rows_in_piece = 0;
+                    window.pieces.push(Piece {
+                        uri: uri.into(),
+                        rows: vec![row..row + 1],
+                    });
+                }
+            }
+            window.order[place] = (window.pieces.len() - 1, rows_in_piece);
+            rows_in_piece += 1;
+        }
+        Some(window)
     })
 }
 
@@ -133,8 +200,12 @@ fn within(pieces: impl Iterator<Item = Piece>, wanted: Range<u64>) -> impl Itera
 }
 
 /// The rows of a plan, tile by tile, in pieces.
-fn pieces(plan: ReadPlan) -> impl Iterator<Item = Piece> {
-    let mut slices = plan.into_iter().filter(|slice| !slice.is_empty());
+fn pieces(plan: Arc<ReadPlan>) -> impl Iterator<Item = Piece> + Send {
+    let mut slice = 0;
+    let mut slices = std::iter::from_fn(move || {
+        slice += 1;
+        plan.slices().get(slice - 1).cloned()
+    });
     // What is left of a slice.
     let mut rest: Option<TileSlice> = None;
     std::iter::from_fn(move || {
@@ -164,40 +235,6 @@ fn pieces(plan: ReadPlan) -> impl Iterator<Item = Piece> {
     })
 }
 
-/// SplitMix64 (Steele, Lea & Flood 2014, fig. 16): the order of an epoch has to be the same in every later release, and
-/// no random number library promises that of its shuffle.
-#[derive(Clone, Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64, epoch: u64) -> Self {
-        let mut dice = Self(seed);
-        // Epochs must not be shifted copies of each other.
-        dice.0 = dice.next() ^ epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        dice.0 = dice.next();
-        dice
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`. The bias of the multiplication is below 2⁻³² for any slice that fits in memory.
-    fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
-    }
-
-    /// Fisher & Yates, as Knuth gives it (Art of Computer Programming 2, algorithm P).
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -218,7 +255,7 @@ mod tests {
             let piece = &window.pieces[piece];
             (piece.uri.to_string(), piece.numbers().nth(row).unwrap())
         };
-        let all = windows(plan.clone(), options, start);
+        let all = windows(Arc::new(plan.clone()), options, start, 300);
         all.flat_map(|window| window.order.iter().map(|place| row(&window, place)).collect::<Rows>())
             .collect()
     }
@@ -250,9 +287,18 @@ mod tests {
                 prop_assert_ne!(&first, &planned);
             }
 
+            let global = in_order.clone().with_shuffle(Shuffle::Global);
+            let mut mixed = rows(&plan, &global);
+            if planned.len() > 50 {
+                prop_assert_ne!(&mixed, &rows(&plan, &global.clone().with_epoch(1)));
+                prop_assert_ne!(&mixed, &planned);
+            }
+            mixed.sort_unstable();
+            prop_assert_eq!(&mixed, &planned);
+
             // The ranks share the order of all, and each can start anywhere in its own.
             let world = NonZeroU64::new(world).unwrap();
-            for options in [in_order, shuffled] {
+            for options in [in_order, shuffled, global] {
                 let mut shared = Rows::new();
                 for rank in 0..world.get() {
                     let mut options = options.clone().with_rank(rank, world);
@@ -283,20 +329,11 @@ mod tests {
             .with_epoch(2);
         let order: Vec<u64> = rows(&plan, &options).into_iter().map(|(_, row)| row).collect();
         assert_eq!(order, [2, 4, 7, 1, 5, 6, 3, 0]);
-    }
-
-    #[test]
-    fn a_shuffle_is_uniform() {
-        let mut dice = Dice::new(3, 0);
-        let mut counts = [[0_u32; 4]; 4];
-        for _ in 0..24_000 {
-            let mut items = [0, 1, 2, 3];
-            dice.shuffle(&mut items);
-            for (place, item) in items.into_iter().enumerate() {
-                counts[place][item] += 1;
-            }
-        }
-        // 6,000 expected in each cell, standard deviation 67.
-        assert!(counts.iter().flatten().all(|&n| n.abs_diff(6_000) < 340), "{counts:?}");
+        let plan = ReadPlan::from_iter([TileSlice::new("t", 0..11)]);
+        let global = rows(&plan, &options.with_shuffle(Shuffle::Global)).into_iter();
+        assert_eq!(
+            global.map(|(_, row)| row).collect::<Vec<_>>(),
+            [2, 5, 3, 9, 8, 0, 6, 10, 4, 1, 7]
+        );
     }
 }

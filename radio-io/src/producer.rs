@@ -1,38 +1,30 @@
 //! The thread that reads: from windows of pieces to batches.
 
 use std::mem;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
+use radio_index::ReadPlan;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::decode::{self, FLUX_UNIT, Part};
+use crate::budget::Budget;
+use crate::decode::{FLUX_UNIT, Part};
 use crate::fast::Slot;
 use crate::filling::Filling;
 use crate::grid::Grid;
 use crate::metrics::Counters;
 use crate::order::{Piece, Window};
+use crate::queue::{Event, Gone, Sender};
 use crate::reader::SkippedTile;
 use crate::ring::Ring;
 use crate::task::Task;
 use crate::tile::{Tile, Tiles};
-use crate::{BadTiles, Error, ReadOptions, Result, Shuffle, SpectrumBatch};
-
-/// What the reading thread has to say.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A batch, and its number in the pass.
-    Batch(u64, SpectrumBatch),
-    Skipped(SkippedTile),
-    Failed(Error),
-    End,
-}
+use crate::{BadTiles, Error, ReadOptions, Result, Runtime, Shuffle};
 
 /// Why the reading thread stops early.
 pub(crate) enum Stop {
@@ -40,6 +32,12 @@ pub(crate) enum Stop {
     Failed(Error),
     /// Nobody listens any more.
     Gone,
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
 }
 
 impl From<Error> for Stop {
@@ -51,9 +49,11 @@ impl From<Error> for Stop {
 /// The reading end of a [`Reader`](crate::Reader).
 pub(crate) struct Producer {
     options: ReadOptions,
-    sender: SyncSender<Event>,
+    runtime: Runtime,
+    sender: Sender,
     counters: Arc<Counters>,
     tiles: Tiles,
+    budget: Budget,
     ring: Arc<Ring>,
     /// The batch that the windows before did not fill.
     filling: Option<Filling>,
@@ -72,6 +72,8 @@ struct Opened {
     wanted: Wanted,
     /// All of these but their matrices.
     rows: RecordBatch,
+    /// Where each wanted row is in `rows`; none where they are the same ones.
+    places: Option<Vec<usize>>,
 }
 
 /// Rows of a piece: their places in it, ascending, and their numbers in the file.
@@ -82,15 +84,25 @@ struct Wanted {
 }
 
 impl Producer {
-    pub(crate) fn new(options: ReadOptions, sender: SyncSender<Event>, counters: Arc<Counters>, next: u64) -> Self {
+    pub(crate) fn new(
+        plan: Arc<ReadPlan>,
+        options: ReadOptions,
+        runtime: Runtime,
+        sender: Sender,
+        counters: Arc<Counters>,
+        batches: Range<u64>,
+    ) -> Self {
+        let budget = Budget::new(&options, &runtime, batches.end);
         Self {
-            tiles: Tiles::new(options.clone()),
-            ring: Ring::new(Part::ALL.len() * batches_at_once(&options)),
+            tiles: Tiles::new(plan, options.clone()),
+            ring: Ring::new(Part::ALL.len() * budget.most_buffers()),
+            budget,
             options,
+            runtime,
             sender,
             counters,
             filling: None,
-            next,
+            next: batches.start,
             unshaped: Vec::new(),
             kind: None,
         }
@@ -98,13 +110,14 @@ impl Producer {
 
     /// Reads all windows, and says how it ended, if somebody listens.
     pub(crate) fn run(mut self, windows: impl Iterator<Item = Window>) {
+        self.runtime.pin();
         let last = match self.read(windows) {
             Ok(()) => Event::End,
             Err(Stop::Failed(error)) => Event::Failed(error),
             Err(Stop::Gone) => return,
         };
         // The consumer may leave at any time.
-        let _ = self.send(last);
+        let _ = self.sender.send(last);
     }
 
     fn read(&mut self, windows: impl Iterator<Item = Window>) -> Result<(), Stop> {
@@ -120,17 +133,31 @@ impl Producer {
         }
     }
 
-    fn send(&self, event: Event) -> Result<(), Stop> {
+    /// Waits until there is memory for so many batches more.
+    fn reserve(&mut self, batches: usize, opened: &[Option<Opened>]) -> Result<(), Stop> {
+        let mut rows = opened.iter().flatten();
+        let bytes = match self.pixels() {
+            0 => rows.next().map_or(0, |this| {
+                this.rows.get_array_memory_size() / this.rows.num_rows().max(1)
+            }),
+            pixels => {
+                let parts = if rows.any(Opened::has_mask) { 3 } else { 2 };
+                pixels * parts * size_of::<f32>()
+            }
+        };
+        let most = self.budget.batches(bytes)?;
         let before = Instant::now();
-        let outcome = self.sender.send(event).map_err(|_| Stop::Gone);
+        self.sender.reserve(batches, most)?;
         self.counters.producer_waited(before.elapsed());
-        outcome
+        Ok(())
     }
 
     /// Reads a window and sends the batches that it fills.
     fn window(&mut self, window: &Window) -> Result<(), Stop> {
         let mut opened = self.open(window)?;
+        let begun = usize::from(self.filling.is_some());
         let mut batches = self.batches(window.order.len());
+        self.reserve(batches.len() - begun, &opened)?;
         let pixels = self.pixels();
         if pixels > 0 {
             let errors = self.fill(window, &opened, &mut batches, pixels)?;
@@ -161,8 +188,9 @@ impl Producer {
         let open = |(piece, wanted): (&Piece, Wanted)| -> Option<Result<Opened>> {
             (!wanted.places.is_empty()).then(|| Opened::read(tiles, piece, wanted, options))
         };
-        let outcomes: Vec<Option<Result<Opened>>> =
-            decoders()?.install(|| pieces.into_par_iter().with_max_len(1).map(open).collect());
+        let outcomes: Vec<Option<Result<Opened>>> = self
+            .runtime
+            .install(|| pieces.into_par_iter().with_max_len(1).map(open).collect());
         let mut opened = Vec::with_capacity(outcomes.len());
         for ((piece, count), outcome) in window.pieces.iter().zip(counts).zip(outcomes) {
             opened.push(match outcome {
@@ -186,7 +214,7 @@ impl Producer {
             return Err(error.into());
         }
         let (path, rows) = (PathBuf::from(&*piece.uri), rows as u64);
-        self.send(Event::Skipped(SkippedTile { path, rows, error }))
+        Ok(self.sender.send(Event::Skipped(SkippedTile { path, rows, error }))?)
     }
 
     /// Pixels of every row, where all share a grid; otherwise 0.
@@ -252,14 +280,19 @@ impl Producer {
             }
             Err(error) => Some((piece, error)),
         };
-        Ok(decoders()?.install(|| tasks.into_par_iter().with_max_len(1).filter_map(run).collect()))
+        Ok(self
+            .runtime
+            .install(|| tasks.into_par_iter().with_max_len(1).filter_map(run).collect()))
     }
 
     fn finish(&mut self, batch: Filling) -> Result<(), Stop> {
         let number = self.next;
         self.next += 1;
-        if !batch.has_rows() && self.options.world.get() == 1 {
-            return Ok(());
+        if !batch.has_rows() {
+            self.sender.release();
+            if self.options.world.get() == 1 {
+                return Ok(());
+            }
         }
         if self.kind.is_none() {
             self.unshaped.push(number);
@@ -277,7 +310,7 @@ impl Producer {
         };
         let span = tracing::trace_span!("batch", number, rows = batch.rows);
         let batch = span.in_scope(|| batch.finish(schema, grid.as_ref(), &self.ring))?;
-        self.send(Event::Batch(number, batch))
+        Ok(self.sender.send(Event::Batch(number, batch))?)
     }
 
     fn check_kind(&mut self, piece: &Piece, opened: &Opened) -> Result<()> {
@@ -312,15 +345,6 @@ impl Producer {
             reason,
         })
     }
-}
-
-/// Batches that are in memory at once: those of a window, those that wait, one that is full and one that the consumer has.
-fn batches_at_once(options: &ReadOptions) -> usize {
-    let window = match options.shuffle {
-        Shuffle::None => 1,
-        Shuffle::Window { rows } => rows.get().div_ceil(options.batch_rows.get()),
-    };
-    window.saturating_add(options.prefetch.get()).saturating_add(2)
 }
 
 /// Of each piece, the rows that are wanted.
@@ -360,25 +384,31 @@ impl Opened {
 
     fn read(tiles: &Tiles, piece: &Piece, wanted: Wanted, options: &ReadOptions) -> Result<Self> {
         let tile = tiles.get(&piece.uri)?;
-        let rows = tile.source.rows();
-        if let Some(last) = piece.rows.last()
-            && last.end > rows
-        {
-            return Err(Error::Stale {
-                path: tile.source.path.clone(),
-                row: piece.numbers().find(|row| *row >= rows).unwrap_or(rows),
-                rows,
+        if options.shuffle == Shuffle::Global && tile.columns.grid().is_some() {
+            // A tile comes up again and again.
+            let kept = tiles.kept(&piece.uri, &tile)?;
+            let places = wanted.numbers.iter().map(|row| kept.numbers.binary_search(row));
+            return Ok(Self {
+                places: places.collect::<Result<_, _>>().ok(),
+                rows: kept.rows.clone(),
+                wanted,
+                tile,
             });
         }
-        if let Some(grid) = tile.columns.grid() {
-            let mut arms = tile.columns.arms().iter();
-            arms.try_for_each(|arm| arm.check(&tile.source, &wanted.numbers, grid))?;
-        }
         Ok(Self {
-            rows: decode::read(&tile, &wanted.numbers, options)?,
+            rows: tile.read(&wanted.numbers, options)?,
+            places: None,
             wanted,
             tile,
         })
+    }
+
+    /// Where in `rows` the row is that has this place in the piece.
+    fn find(&self, place: usize) -> Option<usize> {
+        let found = self.wanted.find(place)?;
+        self.places
+            .as_ref()
+            .map_or(Some(found), |places| places.get(found).copied())
     }
 }
 
@@ -400,7 +430,7 @@ fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], f
         rest = later;
         let mut rows = Vec::with_capacity(order.len());
         for &(piece, row) in order {
-            match opened[piece].as_ref().and_then(|this| this.wanted.find(row)) {
+            match opened[piece].as_ref().and_then(|this| this.find(row)) {
                 Some(row) => rows.push((source_of[piece], row)),
                 None => batch.bad.push(batch.rows),
             }
@@ -414,21 +444,4 @@ fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], f
         }
     }
     Ok(())
-}
-
-/// The threads that decode, for all readers of a program. They never wait for a consumer, who may be a worker of rayon's
-/// global pool.
-fn decoders() -> Result<&'static ThreadPool> {
-    static DECODERS: OnceLock<ThreadPool> = OnceLock::new();
-    if let Some(pool) = DECODERS.get() {
-        return Ok(pool);
-    }
-    let pool = ThreadPoolBuilder::new()
-        .thread_name(|i| format!("radio-io-{i}"))
-        .build();
-    let pool = pool.map_err(|e| Error::Io {
-        path: "a decoding thread".into(),
-        source: std::io::Error::other(e),
-    })?;
-    Ok(DECODERS.get_or_init(|| pool))
 }

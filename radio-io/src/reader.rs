@@ -1,15 +1,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use radio_index::ReadPlan;
 
+use crate::budget::rows_at_once;
 use crate::metrics::Counters;
 use crate::order::{rows_of_rank, windows};
-use crate::producer::{Event, Producer};
-use crate::{Error, Metrics, ReadOptions, Result, SpectrumBatch, State};
+use crate::producer::Producer;
+use crate::queue::{Event, Receiver, queue};
+use crate::stream::BatchStream;
+use crate::{Error, Metrics, ReadOptions, Result, Runtime, SpectrumBatch, State};
 
 /// More rows than any survey has: a plan of more was made by mistake.
 const MOST_ROWS: u64 = 1 << 40;
@@ -22,9 +25,9 @@ const MOST_ROWS: u64 = 1 << 40;
 ///
 /// # Complexity
 ///
-/// Each row goes from its page to its place in its batch, on all cores, in a pool of this crate's own, so that a batch may be
-/// waited for anywhere. In memory are the batches of one window (one batch where nothing is shuffled),
-/// [`prefetch`](ReadOptions::prefetch) batches that wait, and a page per core; where rows have grids of their own, the decoded
+/// Each row goes from its page to its place in its batch, on all threads of the [`Runtime`], which never wait for a consumer, so
+/// that a batch may be waited for anywhere. In memory are the batches that are filled or wait, within the budget of
+/// [`Resources::memory`](crate::Resources::memory), and a page per thread; where rows have grids of their own, the decoded
 /// window beside its batches. The memory of a batch is used again when it is dropped.
 ///
 /// # Examples
@@ -32,7 +35,7 @@ const MOST_ROWS: u64 = 1 << 40;
 /// See the [crate's documentation](crate).
 #[derive(Debug)]
 pub struct Reader {
-    events: Receiver<Event>,
+    events: Receiver,
     state: State,
     /// Rows of the whole pass, and its batches.
     rows: u64,
@@ -97,10 +100,14 @@ impl Reader {
         let batch_rows = options.batch_rows.get() as u64;
         let rows = rows_of_rank(plan, &options);
         let batches = rows.div_ceil(batch_rows);
-        let windows = windows(plan.clone(), &options, state.batch().saturating_mul(batch_rows));
-        let (sender, events) = sync_channel(options.prefetch.get());
+        let runtime = options.runtime.clone().map_or_else(Runtime::shared, Ok)?;
+        let plan = Arc::new(plan.clone());
+        let at_once = rows_at_once(&options, &runtime);
+        let start = state.batch().saturating_mul(batch_rows);
+        let windows = windows(plan.clone(), &options, start, at_once);
+        let (sender, events) = queue();
         let counters = Arc::new(Counters::default());
-        let producer = Producer::new(options, sender, counters.clone(), state.batch());
+        let producer = Producer::new(plan, options, runtime, sender, counters.clone(), state.batch()..batches);
         thread::Builder::new()
             .name("radio-io".into())
             .spawn(move || producer.run(windows))
@@ -148,6 +155,12 @@ impl Reader {
         })
     }
 
+    /// The same batches for an async program: a task that waits for one takes no thread.
+    #[must_use]
+    pub fn into_stream(self) -> BatchStream {
+        BatchStream::new(self)
+    }
+
     fn skip(&mut self, tile: SkippedTile) {
         match self.skipped.iter_mut().find(|known| known.path == tile.path) {
             Some(known) => known.rows += tile.rows,
@@ -169,28 +182,50 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The next batch, for a task that began to wait at a moment.
+    pub(crate) fn poll(&mut self, context: &Context<'_>, waits_since: Instant) -> Poll<Option<Result<SpectrumBatch>>> {
+        while !self.has_ended {
+            let event = ready!(self.events.poll(context));
+            if let Some(item) = self.heed(event, waits_since.elapsed()) {
+                return Poll::Ready(Some(item));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// What a consumer gets to see of an event.
+    fn heed(&mut self, event: Option<Event>, waited: Duration) -> Option<Result<SpectrumBatch>> {
+        match event {
+            Some(Event::Batch(number, batch)) => {
+                self.take(number, &batch, waited);
+                return Some(Ok(batch));
+            }
+            Some(Event::Skipped(tile)) => self.skip(tile),
+            Some(Event::End) => self.has_ended = true,
+            Some(Event::Failed(error)) => {
+                self.has_ended = true;
+                return Some(Err(error));
+            }
+            None => {
+                self.has_ended = true;
+                let batches = self.batches.saturating_sub(self.state.batch());
+                return Some(Err(Error::Interrupted { batches }));
+            }
+        }
+        None
+    }
+}
+
 impl Iterator for Reader {
     type Item = Result<SpectrumBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let before = Instant::now();
         while !self.has_ended {
-            match self.events.recv() {
-                Ok(Event::Batch(number, batch)) => {
-                    self.take(number, &batch, before.elapsed());
-                    return Some(Ok(batch));
-                }
-                Ok(Event::Skipped(tile)) => self.skip(tile),
-                Ok(Event::End) => self.has_ended = true,
-                Ok(Event::Failed(error)) => {
-                    self.has_ended = true;
-                    return Some(Err(error));
-                }
-                Err(_) => {
-                    self.has_ended = true;
-                    let batches = self.batches.saturating_sub(self.state.batch());
-                    return Some(Err(Error::Interrupted { batches }));
-                }
+            let event = self.events.receive();
+            if let Some(item) = self.heed(event, before.elapsed()) {
+                return Some(item);
             }
         }
         None

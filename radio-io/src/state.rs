@@ -76,6 +76,7 @@ fn hash_of_order(options: &ReadOptions) -> u64 {
     let (kind, rows) = match options.shuffle {
         Shuffle::None => (0, 0),
         Shuffle::Window { rows } => (1, rows.get() as u64),
+        Shuffle::Global => (2, 0),
     };
     let numbers = [
         options.batch_rows.get() as u64,

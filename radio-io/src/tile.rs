@@ -1,30 +1,26 @@
 //! An open tile: its metadata, its columns, and how to get at its rows.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::Bytes;
+use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
-use parquet::file::reader::{ChunkReader, Length};
+use radio_index::ReadPlan;
 
 use crate::columns::Columns;
-use crate::{Error, ReadOptions, Result};
+use crate::storage::{OpenFiles, TileFile};
+use crate::{Error, ReadOptions, Result, Shuffle, decode};
 
-/// Tiles that are kept open.
+/// Tiles that are kept open where rows come in pieces: a tile is done with when its pieces were read.
 const MOST_OPEN: usize = 64;
 
 /// An open file, and what its footer says.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    pub(crate) file: Positioned,
+    pub(crate) file: TileFile,
     pub(crate) metadata: ArrowReaderMetadata,
 }
 
@@ -33,30 +29,36 @@ pub(crate) struct Source {
 pub(crate) struct Tile {
     pub(crate) source: Source,
     pub(crate) columns: Columns,
+    /// All planned rows but their matrices, where these are read one by one.
+    kept: OnceLock<Arc<Kept>>,
+}
+
+/// Rows of a tile, and their numbers in the file, ascending.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) numbers: Vec<u64>,
+    pub(crate) rows: RecordBatch,
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let file = Positioned(Arc::new(file));
+    fn open(path: &Path, files: &OpenFiles) -> Result<Self> {
+        let file = TileFile::open(path, files)?;
         // With the page index, pages before the wanted rows are not decoded.
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
             path: path.to_owned(),
             source,
         };
+        let bytes = file.get()?;
         // The decoder is made for whole files: a damaged one can make it panic.
-        let metadata = catch_unwind(AssertUnwindSafe(|| ArrowReaderMetadata::load(&file, options)))
+        let metadata = catch_unwind(AssertUnwindSafe(|| ArrowReaderMetadata::load(&bytes, options)))
             .map_err(|_| failed("the footer cannot be decoded: damaged".into()))?
             .map_err(|e| failed(e.into()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            metadata,
-        })
+        Ok(Self { file, metadata })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.path
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -65,16 +67,39 @@ impl Source {
 }
 
 impl Tile {
-    pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let source = Source::open(path)?;
+    fn open(path: &Path, files: &OpenFiles, options: &ReadOptions) -> Result<Self> {
+        let source = Source::open(path, files)?;
         let columns = Columns::find(&source, options)?;
-        Ok(Self { source, columns })
+        Ok(Self {
+            source,
+            columns,
+            kept: OnceLock::new(),
+        })
+    }
+
+    /// Reads rows but their matrices, if they have any.
+    pub(crate) fn read(&self, numbers: &[u64], options: &ReadOptions) -> Result<RecordBatch> {
+        let rows = self.source.rows();
+        if let Some(&row) = numbers.iter().find(|row| **row >= rows) {
+            return Err(Error::Stale {
+                path: self.source.path().to_owned(),
+                row,
+                rows,
+            });
+        }
+        if let Some(grid) = self.columns.grid() {
+            let mut arms = self.columns.arms().iter();
+            arms.try_for_each(|arm| arm.check(&self.source, numbers, grid))?;
+        }
+        decode::read(self, numbers, options)
     }
 }
 
 /// The tiles of a plan, of which the last used ones stay open.
 pub(crate) struct Tiles {
+    plan: Arc<ReadPlan>,
     options: ReadOptions,
+    files: OpenFiles,
     open: Mutex<Open>,
 }
 
@@ -86,9 +111,11 @@ struct Open {
 }
 
 impl Tiles {
-    pub(crate) fn new(options: ReadOptions) -> Self {
+    pub(crate) fn new(plan: Arc<ReadPlan>, options: ReadOptions) -> Self {
         Self {
+            plan,
             options,
+            files: OpenFiles::default(),
             open: Mutex::default(),
         }
     }
@@ -98,9 +125,36 @@ impl Tiles {
             return Ok(tile);
         }
         // Two threads may open the same tile; one of the two is kept.
-        let tile = Arc::new(Tile::open(Path::new(&**uri), &self.options)?);
-        self.lock().keep(uri, &tile);
+        let tile = Arc::new(Tile::open(Path::new(&**uri), &self.files, &self.options)?);
+        let stamp = tile.source.file.stamp;
+        if let Some(known) = self.plan.tile(uri)
+            && known.mtime_ns != 0
+            && (known.size, known.mtime_ns) != (stamp.size, stamp.mtime_ns)
+        {
+            return Err(Error::Changed {
+                path: tile.source.path().to_owned(),
+            });
+        }
+        let most = match self.options.shuffle {
+            Shuffle::Global => usize::MAX,
+            Shuffle::None | Shuffle::Window { .. } => MOST_OPEN,
+        };
+        self.lock().keep(uri, &tile, most);
         Ok(tile)
+    }
+
+    /// All planned rows of a tile but their matrices. They are read once.
+    pub(crate) fn kept(&self, uri: &str, tile: &Tile) -> Result<Arc<Kept>> {
+        if let Some(kept) = tile.kept.get() {
+            return Ok(kept.clone());
+        }
+        let first = self.plan.slices().partition_point(|slice| slice.uri() < uri);
+        let slices = self.plan.slices()[first..]
+            .iter()
+            .take_while(|slice| slice.uri() == uri);
+        let numbers: Vec<u64> = slices.flat_map(radio_index::TileSlice::rows).collect();
+        let rows = tile.read(&numbers, &self.options)?;
+        Ok(tile.kept.get_or_init(|| Arc::new(Kept { numbers, rows })).clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -116,62 +170,13 @@ impl Open {
         Some(tile.clone())
     }
 
-    fn keep(&mut self, uri: &Arc<str>, tile: &Arc<Tile>) {
-        let oldest = self.tiles.iter().min_by_key(|(_, (_, last))| *last);
-        if self.tiles.len() >= MOST_OPEN
-            && let Some(oldest) = oldest.map(|(uri, _)| uri.clone())
-        {
-            self.tiles.remove(&oldest);
+    fn keep(&mut self, uri: &Arc<str>, tile: &Arc<Tile>, most: usize) {
+        if self.tiles.len() >= most {
+            let oldest = self.tiles.iter().min_by_key(|(_, (_, last))| *last);
+            let oldest = oldest.map(|(uri, _)| uri.clone());
+            oldest.and_then(|uri| self.tiles.remove(&uri));
         }
         self.uses += 1;
         self.tiles.insert(uri.clone(), (tile.clone(), self.uses));
-    }
-}
-
-/// A file that many threads read at once. (parquet's own way with a `File` seeks, in all its clones together.)
-#[derive(Clone, Debug)]
-pub(crate) struct Positioned(pub(crate) Arc<File>);
-
-impl Length for Positioned {
-    fn len(&self) -> u64 {
-        self.0.metadata().map_or(0, |metadata| metadata.len())
-    }
-}
-
-impl ChunkReader for Positioned {
-    type T = BufReader<ReadFrom>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(BufReader::new(ReadFrom {
-            file: self.0.clone(),
-            at: start,
-        }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        // A length that lies must not allocate more than there is.
-        if start.saturating_add(length as u64) > self.len() {
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes at byte {start} are not there"
-            )));
-        }
-        let mut bytes = vec![0; length];
-        self.0.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
-    }
-}
-
-/// Reads on from a place.
-#[derive(Debug)]
-pub(crate) struct ReadFrom {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for ReadFrom {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(bytes, self.at)?;
-        self.at += count as u64;
-        Ok(count)
     }
 }

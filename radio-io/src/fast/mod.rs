@@ -15,10 +15,8 @@ mod snappy;
 mod varint;
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::mem;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +27,7 @@ use parquet::file::metadata::ParquetMetaData;
 use self::header::{Encoding, Kind, Levels, PageHeader};
 use self::scatter::Extent;
 use self::snappy::Run;
+use crate::storage::Positioned;
 use crate::{Error, Result};
 
 /// Bytes of one value: only columns of four are read here.
@@ -130,7 +129,7 @@ impl FixedLists {
     /// Fills slots, which are sorted by their rows, and returns the numbers of those that are left to parquet's reader.
     pub(crate) fn fill(
         &self,
-        file: &File,
+        file: &Positioned,
         path: &Path,
         metadata: &ParquetMetaData,
         slots: &mut [Slot<'_>],
@@ -161,7 +160,7 @@ impl FixedLists {
 
     /// Lists the pages of a chunk; `None` if they are no constant number of values a row. The error is a reason for people:
     /// parquet's reader would believe the index.
-    fn chunk(&self, file: &File, metadata: &ParquetMetaData, group: usize) -> Option<Result<Chunk, String>> {
+    fn chunk(&self, file: &Positioned, metadata: &ParquetMetaData, group: usize) -> Option<Result<Chunk, String>> {
         let column = metadata.row_groups().get(group)?.columns().get(self.leaf)?;
         let index = metadata
             .offset_index()
@@ -228,7 +227,7 @@ impl FixedLists {
     fn fill_from(
         &self,
         chunk: &Chunk,
-        file: &File,
+        file: &Positioned,
         path: &Path,
         slots: &mut [Slot<'_>],
         first_slot: usize,
@@ -263,7 +262,7 @@ impl FixedLists {
         &self,
         codec: Compression,
         page: &Page,
-        file: &File,
+        file: &Positioned,
         path: &Path,
         slots: &mut [Slot<'_>],
     ) -> Result<Outcome> {
@@ -304,7 +303,7 @@ impl FixedLists {
                 let row = (slot.row - page.rows.start) * slot.values.len() as u64;
                 extents(runs, level_bytes as u64 + row, slot.values)
             });
-            scatter::read(file, extents).map_err(failed)?;
+            scatter::read(&file.file, extents).map_err(failed)?;
             return Ok(Outcome::Done);
         }
         SCRATCH.with_borrow_mut(|scratch| {
@@ -358,7 +357,7 @@ impl FixedLists {
 
     /// Where the values of a page lie in the file as they are; `None` where they do not, its levels are others, or all of it has to
     /// be read for its checksum.
-    fn runs(&self, codec: Compression, is_compressed: bool, page: &Page, file: &File) -> Option<Vec<Run>> {
+    fn runs(&self, codec: Compression, is_compressed: bool, page: &Page, file: &Positioned) -> Option<Vec<Run>> {
         let PageHeader {
             stored,
             size,
@@ -467,7 +466,7 @@ fn behind_length(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A header is read with 256 bytes at first; one with long statistics needs more.
-fn read_header(file: &File, at: u64, end: u64, head: &mut Vec<u8>) -> Option<(PageHeader, usize)> {
+fn read_header(file: &Positioned, at: u64, end: u64, head: &mut Vec<u8>) -> Option<(PageHeader, usize)> {
     for most in [256, 4 << 10, 64 << 10] {
         let bytes = room(head, usize::try_from((end - at).min(most)).ok()?);
         file.read_exact_at(bytes, at).ok()?;

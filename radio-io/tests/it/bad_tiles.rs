@@ -135,6 +135,47 @@ fn wavelengths_that_do_not_increase() {
     }
 }
 
+/// Where the plan knows the tiles, as radio-index's does.
+#[test]
+fn a_tile_that_is_another_file_than_the_plan_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder.path().join("t.parquet"), &flat(&[1, 2, 3], Some(GRID)), 9);
+    let metadata = fs::metadata(&path).unwrap();
+    let mtime = metadata
+        .modified()
+        .unwrap()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let known = |mtime_ns| radio_io::PlanTile {
+        node: String::new(),
+        size: metadata.len(),
+        mtime_ns,
+        rows: 3,
+    };
+    let uri: Arc<str> = path.to_str().unwrap().into();
+    let mtime = i64::try_from(mtime.as_nanos()).unwrap();
+    let same = plan([(path.as_path(), 3)]).with_tiles([(uri.clone(), known(mtime))]);
+    assert_eq!(
+        Reader::new(&same, ReadOptions::default())
+            .unwrap()
+            .map(Result::unwrap)
+            .count(),
+        1
+    );
+    let other = plan([(path.as_path(), 3)]).with_tiles([(uri, known(mtime - 1))]);
+    let error = Reader::new(&other, ReadOptions::default())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("t.parquet: changed since the plan was made: sync the index again"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_tile_that_shrank_since_it_was_indexed() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,4 +12,5 @@ mod fast;
 mod mock;
 mod reading;
 mod real;
+mod runtime;
 mod tile;

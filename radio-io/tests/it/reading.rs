@@ -53,7 +53,7 @@ proptest! {
         batch in 1..400_usize,
         window in 1..900_usize,
         skip in 0..5_u64,
-        shuffled: bool,
+        shuffle in 0..3_u8,
         drop_last: bool,
         prefetch in 1..5_usize,
         taken: proptest::sample::Index,
@@ -73,7 +73,11 @@ proptest! {
             }
         }
         let plan = ReadPlan::from_iter(slices);
-        let shuffle = if shuffled { Shuffle::Window { rows: n(window) } } else { Shuffle::None };
+        let shuffle = match shuffle {
+            0 => Shuffle::None,
+            1 => Shuffle::Window { rows: n(window) },
+            _ => Shuffle::Global,
+        };
         let mut options =
             ReadOptions::default().with_batch_rows(n(batch)).with_shuffle(shuffle).with_prefetch(n(prefetch));
         options.drop_last = drop_last;
@@ -90,7 +94,7 @@ proptest! {
         unique.dedup();
         prop_assert_eq!(unique.len(), found.len());
         prop_assert!(unique.iter().all(|id| expected.contains_key(id)));
-        if !shuffled {
+        if shuffle == Shuffle::None {
             prop_assert!(found.is_sorted());
         }
         prop_assert_eq!(&found, &ids(&read(&plan, options.clone())));

@@ -1,0 +1,163 @@
+//! What a program may use of a machine, and the threads that use it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::{Error, Result};
+
+/// A program's static share of a machine: write it down once, in any format of serde's, and it is kept.
+///
+/// ```
+/// use radio_io::{ReadOptions, ReadPlan, Reader, Resources, Runtime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let resources: Resources = serde_json::from_str(r#"{"threads": 2, "memory": 500000000}"#)?;
+/// let runtime = Runtime::new(&resources)?;
+/// for epoch in 0..3 {
+///     let options = ReadOptions::default().with_runtime(&runtime).with_epoch(epoch);
+///     assert_eq!(Reader::new(&ReadPlan::default(), options)?.count(), 0);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Resources {
+    /// Threads that decode; each reader has one more, which mostly waits. Default: one for each of `cpus`, or of all CPUs that
+    /// the program may use.
+    pub threads: Option<NonZeroUsize>,
+    /// CPUs, by their numbers, that all of these threads are pinned to; Linux only. Default: none, threads are not pinned.
+    pub cpus: Vec<usize>,
+    /// Bytes that the batches of each reader may take: those that are being filled, those that wait, and the one that the
+    /// consumer has. Default: 128 MiB, or one and a half windows where that is more.
+    pub memory: Option<u64>,
+}
+
+/// The threads that decode, for all readers that are given it. Clones are the same runtime.
+///
+/// Without one, all readers of a program share a pool of as many threads as there are CPUs.
+#[derive(Clone, Debug)]
+pub struct Runtime(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    resources: Resources,
+    pool: ThreadPool,
+}
+
+impl Runtime {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a CPU that the program may not use, [`Error::Io`] where no thread can be started.
+    pub fn new(resources: &Resources) -> Result<Self> {
+        check(&resources.cpus)?;
+        let threads = resources.threads.map_or(resources.cpus.len(), NonZeroUsize::get);
+        let cpus = resources.cpus.clone();
+        // They never wait for a consumer, who may be a worker of rayon's global pool.
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("radio-io-{i}"))
+            .start_handler(move |_| pin(&cpus))
+            .build();
+        let pool = pool.map_err(|e| Error::Io {
+            path: "a decoding thread".into(),
+            source: std::io::Error::other(e),
+        })?;
+        Ok(Self(Arc::new(Inner {
+            resources: resources.clone(),
+            pool,
+        })))
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.0.resources
+    }
+
+    /// The one that all readers share that are not given another.
+    pub(crate) fn shared() -> Result<Self> {
+        static SHARED: OnceLock<Runtime> = OnceLock::new();
+        if let Some(shared) = SHARED.get() {
+            return Ok(shared.clone());
+        }
+        let new = Self::new(&Resources::default())?;
+        Ok(SHARED.get_or_init(|| new).clone())
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.0.pool.current_num_threads()
+    }
+
+    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.pool.install(work)
+    }
+
+    /// Pins the calling thread as those of the pool are.
+    pub(crate) fn pin(&self) {
+        pin(&self.0.resources.cpus);
+    }
+}
+
+/// The same one, not one that is like it.
+impl PartialEq for Runtime {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Runtime {}
+
+#[cfg(target_os = "linux")]
+fn check(cpus: &[usize]) -> Result<()> {
+    let allowed = rustix::thread::sched_getaffinity(None).map_err(|e| Error::Io {
+        path: "the CPUs of this program".into(),
+        source: e.into(),
+    })?;
+    let is_allowed = |cpu: usize| cpu < rustix::thread::CpuSet::MAX_CPU && allowed.is_set(cpu);
+    match cpus.iter().find(|cpu| !is_allowed(**cpu)) {
+        None => Ok(()),
+        Some(cpu) => {
+            let all = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| is_allowed(*cpu));
+            let all: Vec<String> = all.map(|cpu| cpu.to_string()).collect();
+            Err(Error::Option {
+                name: "cpus",
+                value: cpu.to_string(),
+                expected: format!("CPUs that this program may use: {}", all.join(", ")),
+            })
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn check(cpus: &[usize]) -> Result<()> {
+    match cpus.first() {
+        None => Ok(()),
+        Some(cpu) => Err(Error::Option {
+            name: "cpus",
+            value: cpu.to_string(),
+            expected: "none: threads are pinned on Linux only".into(),
+        }),
+    }
+}
+
+/// That the CPUs may be used was checked, so a refusal means that this changed; threads then stay where they are.
+#[cfg(target_os = "linux")]
+fn pin(cpus: &[usize]) {
+    if cpus.is_empty() {
+        return;
+    }
+    let mut set = rustix::thread::CpuSet::new();
+    cpus.iter().for_each(|cpu| set.set(*cpu));
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        tracing::warn!(?cpus, %error, "a thread could not be pinned");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin(_cpus: &[usize]) {}
