@@ -29,7 +29,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
-use radio_io::{ReadOptions, ReadPlan, Reader, Shuffle, TileSlice, fetch};
+use radio_io::{ReadOptions, ReadPlan, Reader, Resources, Runtime, Shuffle, TileSlice, fetch};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -40,7 +40,10 @@ const TILES: usize = 64;
 const ROWS: usize = 500;
 const PIXELS: usize = 4096;
 const BATCH: usize = 256;
-const WINDOW: usize = 2048;
+const WINDOW_ROWS: usize = 2048;
+const WINDOW: Shuffle = Shuffle::Window {
+    rows: NonZeroUsize::new(WINDOW_ROWS).unwrap(),
+};
 /// Bytes of flux and ivar.
 const BYTES: usize = TILES * ROWS * PIXELS * 8;
 
@@ -58,41 +61,109 @@ fn main() {
         "| what | tiles | CPU s per GB | of the stock reader's | wall s per GB | peak MB |\n|---|---|---|---|---|---|"
     );
     limits(&folder.join("Snappy"));
+    let mut of_radio = Vec::new();
     for (name, properties) in profiles {
         let tiles = folder.join(name.replace(' ', "-"));
         make(&tiles, &properties.build());
-        let paths = paths(&tiles);
-        let plan: ReadPlan = paths
-            .iter()
-            .map(|path| TileSlice::new(path.to_str().unwrap(), 0..ROWS as u64))
-            .collect();
-        let window = Shuffle::Window {
-            rows: NonZeroUsize::new(WINDOW).unwrap(),
-        };
-        let radio = |shuffle| {
-            let options = ReadOptions::default().with_shuffle(shuffle).with_seed(SEED);
-            measure(|| {
-                let mut reader = Reader::new(&plan, options.clone()).unwrap();
-                let rows = reader.by_ref().map(|batch| black_box(batch.unwrap()).len()).sum();
-                assert_eq!(reader.metrics().rows_by_parquet, 0);
-                rows
-            })
-        };
-        // The stock reader comes last: what it leaves to the allocator would count in the others' peaks.
-        let (ordered, shuffled) = (radio(Shuffle::None), radio(window));
         // Pages that have to be decoded whole are none for single rows.
-        let global = (name != "byte stream split, ZSTD 1").then(|| radio(Shuffle::Global));
-        let stock = measure(|| stock(&paths));
+        let is_addressable = name != "byte stream split, ZSTD 1";
+        let orders = [
+            Some(Shuffle::None),
+            Some(WINDOW),
+            is_addressable.then_some(Shuffle::Global),
+        ];
+        let taken = orders.map(|order| order.map(|order| radio(&tiles, order, &Resources::default())));
+        of_radio.push((name, tiles, taken));
+    }
+    let cached = cached(&folder.join("Snappy"));
+    // parquet's reader comes last: what it leaves to the allocator would count in the others' peaks.
+    for (name, tiles, [ordered, shuffled, global]) in of_radio {
+        let stock = measure(|| stock(&paths(&tiles)));
         stock.print("parquet's reader, window", name, None);
-        ordered.print("radio, in order", name, Some(&stock));
-        shuffled.print("radio, window", name, Some(&stock));
-        global.inspect(|global| global.print("radio, global", name, Some(&stock)));
+        let rows = [
+            ("radio, in order", ordered),
+            ("radio, window", shuffled),
+            ("radio, global", global),
+        ];
+        for (what, taken) in rows {
+            taken.inspect(|taken| taken.print(what, name, Some(&stock)));
+        }
+        if name == "Snappy" {
+            for (what, taken) in &cached {
+                taken.print(what, name, Some(&stock));
+            }
+        }
     }
     println!();
     for name in ["uncompressed", "Snappy"] {
         random_access(name, &folder.join(name));
     }
     slow_consumer(&folder.join("Snappy"));
+}
+
+/// Five epochs, as in a training: the runtime is the same.
+fn radio(tiles: &Path, shuffle: Shuffle, resources: &Resources) -> Taken {
+    let plan = plan(tiles);
+    let runtime = Runtime::new(resources).unwrap();
+    let options = ReadOptions::default()
+        .with_runtime(&runtime)
+        .with_shuffle(shuffle)
+        .with_seed(SEED);
+    measure(|| {
+        let mut reader = Reader::new(&plan, options.clone()).unwrap();
+        let rows = reader.by_ref().map(|batch| black_box(batch.unwrap()).len()).sum();
+        assert_eq!(reader.metrics().rows_by_parquet, 0);
+        rows
+    })
+}
+
+/// Epochs over rows that are in shared memory: the first one fills it, in a process of its own.
+fn cached(tiles: &Path) -> Vec<(&'static str, Taken)> {
+    let Ok(cache) = tempfile::tempdir_in("/dev/shm") else {
+        println!("SKIPPED: no shared memory here");
+        return Vec::new();
+    };
+    let mut resources = Resources::default();
+    resources.cache = 2 << 30;
+    resources.cache_folder = Some(cache.path().to_owned());
+    let plan = plan(tiles);
+    let first = {
+        let runtime = Runtime::new(&resources).unwrap();
+        let options = ReadOptions::default()
+            .with_runtime(&runtime)
+            .with_shuffle(WINDOW)
+            .with_seed(SEED);
+        let (wall, cpu) = (Instant::now(), ProcessTime::now());
+        memory::reset_peak();
+        let rows: usize = Reader::new(&plan, options)
+            .unwrap()
+            .map(|batch| batch.unwrap().len())
+            .sum();
+        assert_eq!(rows, TILES * ROWS);
+        println!("{}", runtime.cache_report().unwrap().unwrap());
+        Taken {
+            cpu: cpu.elapsed(),
+            wall: wall.elapsed(),
+            peak_mb: memory::peak_mb(),
+        }
+    };
+    // Attached anew, as another process would be: what is shared is in its memory, but not its own.
+    let (window, global) = (
+        radio(tiles, WINDOW, &resources),
+        radio(tiles, Shuffle::Global, &resources),
+    );
+    vec![
+        ("radio, window, fills the cache", first),
+        ("radio, window, cached", window),
+        ("radio, global, cached", global),
+    ]
+}
+
+fn plan(tiles: &Path) -> ReadPlan {
+    paths(tiles)
+        .iter()
+        .map(|path| TileSlice::new(path.to_str().unwrap(), 0..ROWS as u64))
+        .collect()
 }
 
 /// A thousand random rows, the same from all tiles, beside a scan of all.
@@ -140,10 +211,7 @@ fn random_access(name: &str, tiles: &Path) {
 
 /// A consumer that takes 5 ms a batch, as a model would, must not wait.
 fn slow_consumer(tiles: &Path) {
-    let plan: ReadPlan = paths(tiles)
-        .iter()
-        .map(|path| TileSlice::new(path.to_str().unwrap(), 0..ROWS as u64))
-        .collect();
+    let plan = plan(tiles);
     let mut reader = Reader::new(&plan, ReadOptions::default().with_shuffle(Shuffle::window())).unwrap();
     for batch in reader.by_ref() {
         black_box(batch.unwrap());
@@ -234,7 +302,7 @@ fn stock(paths: &[PathBuf]) -> usize {
     while let Some(path) = last.next() {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         window.extend(builder.with_batch_size(BATCH).build().unwrap().map(Result::unwrap));
-        if window.iter().map(RecordBatch::num_rows).sum::<usize>() < WINDOW && last.peek().is_some() {
+        if window.iter().map(RecordBatch::num_rows).sum::<usize>() < WINDOW_ROWS && last.peek().is_some() {
             continue;
         }
         let mut order: Vec<(usize, usize)> = window

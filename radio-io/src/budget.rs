@@ -35,11 +35,6 @@ impl Budget {
         }
     }
 
-    /// Batches whose buffers are worth keeping: those that are filled or wait, and the one that the consumer has.
-    pub(crate) fn most_buffers(&self) -> usize {
-        self.together.saturating_add(self.prefetch).saturating_add(1)
-    }
-
     /// Batches that may be filled or wait at once, where each row takes so many bytes.
     ///
     /// # Errors

@@ -42,6 +42,14 @@ pub(crate) enum Part {
 
 impl Part {
     pub(crate) const ALL: [Self; 3] = [Self::Flux, Self::Ivar, Self::Mask];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Flux => FLUX,
+            Self::Ivar => IVAR,
+            Self::Mask => MASK,
+        }
+    }
 }
 
 /// Reads rows of a tile as a batch of the common schema; where all its rows share a grid, without the [`Part`]s.

@@ -43,7 +43,7 @@ impl Filling {
         SpectrumBatch::new(batch, grid).ok_or(Error::Interrupted { batches: 1 })
     }
 
-    fn record_batch(
+    pub(crate) fn record_batch(
         mut self,
         schema: &SchemaRef,
         grid: Option<&Grid>,

@@ -35,6 +35,7 @@
 mod arms;
 mod batch;
 mod budget;
+mod cache;
 mod columns;
 mod decode;
 mod error;
@@ -60,6 +61,7 @@ mod task;
 mod tile;
 
 pub use batch::{Spectrum, SpectrumBatch};
+pub use cache::CacheReport;
 pub use error::{Error, Result};
 pub use fetch::fetch;
 pub use metrics::Metrics;

@@ -37,6 +37,8 @@ pub struct Metrics {
     /// Rows of flux, ivar and mask, each counted, that parquet's own reader decoded, since their pages are not of the form that
     /// is read fast: dictionaries, nulls, lists of other lengths.
     pub rows_by_parquet: u64,
+    /// Rows that were in the cache already.
+    pub rows_from_cache: u64,
 }
 
 impl Metrics {
@@ -83,6 +85,7 @@ impl std::fmt::Display for Metrics {
 pub(crate) struct Counters {
     producer_waited_ns: AtomicU64,
     rows_by_parquet: AtomicU64,
+    rows_from_cache: AtomicU64,
 }
 
 impl Counters {
@@ -95,11 +98,16 @@ impl Counters {
         self.rows_by_parquet.fetch_add(rows, Ordering::Relaxed);
     }
 
+    pub(crate) fn rows_from_cache(&self, rows: u64) {
+        self.rows_from_cache.fetch_add(rows, Ordering::Relaxed);
+    }
+
     /// Adds what was counted.
     pub(crate) fn with(&self, metrics: Metrics) -> Metrics {
         Metrics {
             producer_waited: Duration::from_nanos(self.producer_waited_ns.load(Ordering::Relaxed)),
             rows_by_parquet: self.rows_by_parquet.load(Ordering::Relaxed),
+            rows_from_cache: self.rows_from_cache.load(Ordering::Relaxed),
             ..metrics
         }
     }

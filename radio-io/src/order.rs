@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use radio_index::{ReadPlan, TileSlice};
 
+use crate::cache::block_of;
 use crate::permutation::{Dice, Permutation};
 use crate::{ReadOptions, Shuffle};
 
@@ -50,6 +51,48 @@ pub(crate) struct Window {
     pub(crate) pieces: Vec<Piece>,
     /// (piece, row in the piece), in order.
     pub(crate) order: Vec<(usize, usize)>,
+}
+
+impl Window {
+    /// The same rows in pieces that are each within one of the blocks of a tile which a cache keeps together.
+    pub(crate) fn by_blocks(&self) -> Self {
+        let mut pieces: Vec<Piece> = Vec::new();
+        // For each piece: where its parts begin in it, and which pieces these are now.
+        let mut parts: Vec<Vec<(usize, usize)>> = Vec::with_capacity(self.pieces.len());
+        for piece in &self.pieces {
+            let (mut at, mut of_piece) = (0, Vec::new());
+            let mut block = None;
+            for rows in &piece.rows {
+                let mut from = rows.start;
+                while from < rows.end {
+                    let this = block_of(from);
+                    if block.as_ref() != Some(&this) {
+                        of_piece.push((at, pieces.len()));
+                        let uri = piece.uri.clone();
+                        pieces.push(Piece { uri, rows: Vec::new() });
+                    }
+                    let to = rows.end.min(this.end);
+                    pieces
+                        .last_mut()
+                        .into_iter()
+                        .for_each(|piece| piece.rows.push(from..to));
+                    at += (to - from) as usize;
+                    from = to;
+                    block = Some(this);
+                }
+            }
+            parts.push(of_piece);
+        }
+        let order = self.order.iter().map(|&(piece, row)| {
+            let part = parts[piece].partition_point(|(start, _)| *start <= row) - 1;
+            let (start, piece) = parts[piece][part];
+            (piece, row - start)
+        });
+        Self {
+            order: order.collect(),
+            pieces,
+        }
+    }
 }
 
 /// Rows that a rank reads: of its share, whole batches where the last one is to be full.
@@ -176,7 +219,7 @@ fn of_rows(
                     rows_in_piece = 0;
                     window.pieces.push(Piece {
                         uri: uri.into(),
-                        rows: vec![row..row + 1],
+                        rows: std::iter::once(row..row + 1).collect(),
                     });
                 }
             }
@@ -295,6 +338,26 @@ mod tests {
             }
             mixed.sort_unstable();
             prop_assert_eq!(&mixed, &planned);
+
+            // A cache sees the same rows in other pieces.
+            for options in [&shuffled, &global] {
+                for window in windows(Arc::new(plan.clone()), options, 0, 300) {
+                    let blocks = window.by_blocks();
+                    let all = |window: &Window| -> Vec<_> {
+                        let row = |&(piece, row): &(usize, usize)| {
+                            let piece: &Piece = &window.pieces[piece];
+                            (piece.uri.clone(), piece.numbers().nth(row).unwrap())
+                        };
+                        window.order.iter().map(row).collect()
+                    };
+                    prop_assert!(all(&window) == all(&blocks));
+                    let is_in_block = |piece: &Piece| {
+                        let block = block_of(piece.rows[0].start);
+                        piece.numbers().all(|row| block.contains(&row))
+                    };
+                    prop_assert!(blocks.pieces.iter().all(is_in_block));
+                }
+            }
 
             // The ranks share the order of all, and each can start anywhere in its own.
             let world = NonZeroU64::new(world).unwrap();

@@ -13,6 +13,7 @@ use radio_index::ReadPlan;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::budget::Budget;
+use crate::cache::{self, Block, Cache, Found};
 use crate::decode::{FLUX_UNIT, Part};
 use crate::fast::Slot;
 use crate::filling::Filling;
@@ -67,13 +68,19 @@ pub(crate) struct Producer {
 
 /// A piece that is being read.
 struct Opened {
-    tile: Arc<Tile>,
+    from: Origin,
     /// Its rows that are wanted: their places in the piece, ascending, and their numbers in the file.
     wanted: Wanted,
     /// All of these but their matrices.
     rows: RecordBatch,
     /// Where each wanted row is in `rows`; none where they are the same ones.
     places: Option<Vec<usize>>,
+}
+
+/// Where the matrices of a piece are.
+enum Origin {
+    Tile(Arc<Tile>),
+    Cache(Arc<Block>),
 }
 
 /// Rows of a piece: their places in it, ascending, and their numbers in the file.
@@ -95,7 +102,7 @@ impl Producer {
         let budget = Budget::new(&options, &runtime, batches.end);
         Self {
             tiles: Tiles::new(plan, options.clone()),
-            ring: Ring::new(Part::ALL.len() * budget.most_buffers()),
+            ring: runtime.ring(),
             budget,
             options,
             runtime,
@@ -146,6 +153,8 @@ impl Producer {
             }
         };
         let most = self.budget.batches(bytes)?;
+        // The consumer has one.
+        self.ring.allow((most + 1) * self.options.batch_rows.get() * bytes);
         let before = Instant::now();
         self.sender.reserve(batches, most)?;
         self.counters.producer_waited(before.elapsed());
@@ -154,6 +163,8 @@ impl Producer {
 
     /// Reads a window and sends the batches that it fills.
     fn window(&mut self, window: &Window) -> Result<(), Stop> {
+        let by_blocks = self.runtime.cache().map(|_| window.by_blocks());
+        let window = by_blocks.as_ref().unwrap_or(window);
         let mut opened = self.open(window)?;
         let begun = usize::from(self.filling.is_some());
         let mut batches = self.batches(window.order.len());
@@ -181,12 +192,11 @@ impl Producer {
 
     /// Opens the tiles of a window, and reads all but the matrices. There is nothing for a piece that is bad, or not wanted.
     fn open(&mut self, window: &Window) -> Result<Vec<Option<Opened>>, Stop> {
-        let (tiles, options) = (&self.tiles, &self.options);
         let wanted = wanted(window);
         let counts: Vec<usize> = wanted.iter().map(|wanted| wanted.places.len()).collect();
         let pieces: Vec<(&Piece, Wanted)> = window.pieces.iter().zip(wanted).collect();
         let open = |(piece, wanted): (&Piece, Wanted)| -> Option<Result<Opened>> {
-            (!wanted.places.is_empty()).then(|| Opened::read(tiles, piece, wanted, options))
+            (!wanted.places.is_empty()).then(|| self.open_piece(piece, wanted))
         };
         let outcomes: Vec<Option<Result<Opened>>> = self
             .runtime
@@ -206,6 +216,45 @@ impl Producer {
             });
         }
         Ok(opened)
+    }
+
+    fn open_piece(&self, piece: &Piece, wanted: Wanted) -> Result<Opened> {
+        if let Some(cache) = self.runtime.cache()
+            && let Some(block) = self.cached(cache, piece, &wanted)?
+        {
+            let places = wanted.numbers.iter().map(|row| block.find(*row));
+            return Ok(Opened {
+                places: Some(places.flatten().collect()),
+                rows: block.rows.clone(),
+                wanted,
+                from: Origin::Cache(block),
+            });
+        }
+        Opened::read(&self.tiles, piece, wanted, &self.options)
+    }
+
+    /// The block of a cache that has the rows of a piece; `None` where they have to be read from their tile.
+    fn cached(&self, cache: &Cache, piece: &Piece, wanted: &Wanted) -> Result<Option<Arc<Block>>> {
+        let stamp = self.tiles.stamp(&piece.uri)?;
+        let in_block = cache::Wanted::new(&piece.uri, stamp, &wanted.numbers, &self.options);
+        let others = match cache.find(&in_block) {
+            Found::All(block) => {
+                self.counters.rows_from_cache(wanted.numbers.len() as u64);
+                return Ok(Some(block));
+            }
+            Found::Others(block) => Some(block),
+            Found::Nothing => None,
+        };
+        // What another plan put there stays.
+        let mut numbers = self.tiles.planned(&piece.uri, in_block.block());
+        numbers.extend(others.iter().flat_map(|block| block.numbers.iter()));
+        numbers.sort_unstable();
+        numbers.dedup();
+        let tile = self.tiles.get(&piece.uri)?;
+        let read = || tile.read_whole(&numbers, &self.options, &self.ring);
+        // Where a row of another piece is bad, only that piece has to know.
+        let filled = cache.fill(&in_block, &numbers, tile.source.row_bytes(), read);
+        Ok(filled.unwrap_or_default())
     }
 
     /// What becomes of a piece that cannot be read.
@@ -266,14 +315,20 @@ impl Producer {
                 }
             }
         }
-        let tasks: Vec<(usize, &Tile, Task<'_>)> = opened
+        let tasks: Vec<(usize, Task<'_>)> = opened
             .iter()
             .zip(slots)
             .enumerate()
-            .filter_map(|(piece, (this, slots))| Some((piece, &*this.as_ref()?.tile, slots)))
-            .flat_map(|(piece, tile, slots)| Task::of(tile, slots).into_iter().map(move |task| (piece, tile, task)))
+            .filter_map(|(piece, (this, slots))| Some((piece, &this.as_ref()?.from, slots)))
+            .flat_map(|(piece, from, slots)| {
+                let tasks = match from {
+                    Origin::Tile(tile) => Task::of_tile(tile, slots),
+                    Origin::Cache(block) => Task::of_block(block, slots),
+                };
+                tasks.into_iter().map(move |task| (piece, task))
+            })
             .collect();
-        let run = |(piece, tile, task): (usize, &Tile, Task<'_>)| match task.run(tile) {
+        let run = |(piece, task): (usize, Task<'_>)| match task.run() {
             Ok(rows) => {
                 self.counters.rows_by_parquet(rows as u64);
                 None
@@ -315,7 +370,7 @@ impl Producer {
 
     fn check_kind(&mut self, piece: &Piece, opened: &Opened) -> Result<()> {
         let found = opened.rows.schema();
-        let grid = opened.tile.columns.grid();
+        let grid = opened.grid();
         let Some((first, first_grid)) = &self.kind else {
             self.kind = Some((found, grid.cloned()));
             return Ok(());
@@ -378,8 +433,17 @@ impl Wanted {
 
 impl Opened {
     fn has_mask(&self) -> bool {
-        let mut arms = self.tile.columns.arms().iter();
-        arms.any(|arm| arm.columns[Part::Mask as usize].is_some())
+        match &self.from {
+            Origin::Tile(tile) => tile.has_mask(),
+            Origin::Cache(block) => block.parts[Part::Mask as usize].is_some(),
+        }
+    }
+
+    fn grid(&self) -> Option<&Grid> {
+        match &self.from {
+            Origin::Tile(tile) => tile.columns.grid(),
+            Origin::Cache(block) => block.grid.as_ref(),
+        }
     }
 
     fn read(tiles: &Tiles, piece: &Piece, wanted: Wanted, options: &ReadOptions) -> Result<Self> {
@@ -392,14 +456,14 @@ impl Opened {
                 places: places.collect::<Result<_, _>>().ok(),
                 rows: kept.rows.clone(),
                 wanted,
-                tile,
+                from: Origin::Tile(tile),
             });
         }
         Ok(Self {
             rows: tile.read(&wanted.numbers, options)?,
             places: None,
             wanted,
-            tile,
+            from: Origin::Tile(tile),
         })
     }
 

@@ -1,28 +1,26 @@
 //! Buffers of batches, used again when their batch is gone: fresh memory costs several times what a copy into warm memory costs.
 
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_buffer::Buffer;
 use bytes::Bytes;
 
 /// Buffers that wait to be used again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ring {
     free: Mutex<Vec<Vec<u32>>>,
     /// What all batches without a mask share.
     zeros: OnceLock<Buffer>,
-    /// Buffers that may wait.
-    most: usize,
+    /// Bytes that may wait.
+    most: AtomicUsize,
 }
 
 impl Ring {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self {
-            free: Mutex::default(),
-            zeros: OnceLock::new(),
-            most,
-        })
+    /// Lets so many bytes wait, if they were fewer.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.most.fetch_max(bytes, Ordering::Relaxed);
     }
 
     /// A buffer for so many values. What is in it is of no meaning.
@@ -69,8 +67,12 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut free = self.ring.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < self.ring.most {
-            free.push(mem::take(&mut self.values));
+        free.push(mem::take(&mut self.values));
+        let bytes = |free: &Vec<Vec<u32>>| free.iter().map(|values| size_of_val::<[u32]>(values)).sum::<usize>();
+        let mut over = bytes(&free).saturating_sub(self.ring.most.load(Ordering::Relaxed));
+        while over > 0 {
+            // The oldest one may be of a length that nobody asks for any more.
+            over = over.saturating_sub(size_of_val::<[u32]>(&free.remove(0)));
         }
     }
 }
@@ -81,7 +83,8 @@ mod tests {
 
     #[test]
     fn memory_comes_back() {
-        let ring = Ring::new(1);
+        let ring = Arc::new(Ring::default());
+        ring.allow(4_000);
         let mut values = ring.take(1000);
         values[7] = 7;
         let address = values.as_ptr() as usize;
@@ -94,5 +97,8 @@ mod tests {
         let again = ring.take(1000);
         assert_eq!(again.as_ptr() as usize, address);
         assert_eq!(ring.take(10).len(), 10);
+        // There is room for one.
+        drop((ring.lend(again), ring.lend(vec![5; 1000])));
+        assert_eq!(ring.free.lock().unwrap().as_slice(), [vec![5; 1000]]);
     }
 }

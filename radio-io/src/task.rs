@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::arms::{ArmRow, Sums, join};
+use crate::cache::Block;
 use crate::decode::Part;
 use crate::fast::Slot;
 use crate::tile::Tile;
@@ -9,32 +10,39 @@ use crate::tile::Tile;
 /// Rows that are joined from arms at once: few, so that what they are joined from stays in the core's own cache.
 const JOINED: usize = 16;
 
-/// The rows of one piece that go to their places.
+/// Rows of one piece that go to their places.
 pub(crate) enum Task<'a> {
-    /// One part of a spectrum, as it is.
-    Part(Part, Vec<Slot<'a>>),
+    /// One part of a spectrum, as it is in a tile.
+    Part(&'a Tile, Part, Vec<Slot<'a>>),
     /// All parts of spectra that are joined from arms; flux, ivar and, where there is one, mask.
-    Join([Vec<Slot<'a>>; 3]),
+    Join(&'a Tile, [Vec<Slot<'a>>; 3]),
+    /// One part of a spectrum that is in memory already.
+    Copy(&'a Block, Part, Vec<Slot<'a>>),
 }
 
 impl<'a> Task<'a> {
-    pub(crate) fn of(tile: &Tile, slots: [Vec<Slot<'a>>; 3]) -> Vec<Self> {
+    pub(crate) fn of_tile(tile: &'a Tile, slots: [Vec<Slot<'a>>; 3]) -> Vec<Self> {
         if tile.columns.arms().len() > 1 {
-            return vec![Self::Join(slots)];
+            return vec![Self::Join(tile, slots)];
         }
         let parts = Part::ALL.into_iter().zip(slots);
-        parts.map(|(part, slots)| Self::Part(part, slots)).collect()
+        parts.map(|(part, slots)| Self::Part(tile, part, slots)).collect()
+    }
+
+    pub(crate) fn of_block(block: &'a Block, slots: [Vec<Slot<'a>>; 3]) -> Vec<Self> {
+        let parts = Part::ALL.into_iter().zip(slots);
+        parts.map(|(part, slots)| Self::Copy(block, part, slots)).collect()
     }
 
     /// Returns how many rows of a part were not of the form that is read fast.
-    pub(crate) fn run(self, tile: &Tile) -> Result<usize> {
+    pub(crate) fn run(self) -> Result<usize> {
         match self {
-            Self::Part(part, mut slots) => {
+            Self::Part(tile, part, mut slots) => {
                 slots.sort_unstable_by_key(|slot| slot.row);
                 let arm = tile.columns.arms().first();
                 arm.map_or(Ok(0), |arm| arm.fill(&tile.source, part, &mut slots))
             }
-            Self::Join(mut slots) => {
+            Self::Join(tile, mut slots) => {
                 slots
                     .iter_mut()
                     .for_each(|slots| slots.sort_unstable_by_key(|slot| slot.row));
@@ -46,6 +54,20 @@ impl<'a> Task<'a> {
                     by_parquet += join_rows(tile, flux, ivar, masks.next())?;
                 }
                 Ok(by_parquet)
+            }
+            Self::Copy(block, part, slots) => {
+                // Without a mask there are the zeros of the batch.
+                if let Some(matrix) = &block.parts[part as usize] {
+                    let bytes: &[u8] = bytemuck::cast_slice(matrix);
+                    for slot in slots {
+                        let length = slot.values.len();
+                        let row = block
+                            .find(slot.row)
+                            .and_then(|row| bytes.get(row * length..(row + 1) * length));
+                        row.into_iter().for_each(|row| slot.values.copy_from_slice(row));
+                    }
+                }
+                Ok(0)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! An open tile: its metadata, its columns, and how to get at its rows.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,7 +12,12 @@ use parquet::file::metadata::PageIndexPolicy;
 use radio_index::ReadPlan;
 
 use crate::columns::Columns;
-use crate::storage::{OpenFiles, TileFile};
+use crate::decode::Part;
+use crate::fast::Slot;
+use crate::filling::Filling;
+use crate::ring::Ring;
+use crate::storage::{OpenFiles, Stamp, TileFile};
+use crate::task::Task;
 use crate::{Error, ReadOptions, Result, Shuffle, decode};
 
 /// Tiles that are kept open where rows come in pieces: a tile is done with when its pieces were read.
@@ -61,6 +67,15 @@ impl Source {
         &self.file.path
     }
 
+    /// Bytes of a row, decoded, on average.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups().iter();
+        let bytes: u64 = groups
+            .map(|group| u64::try_from(group.total_byte_size()).unwrap_or_default())
+            .sum();
+        bytes.div_ceil(self.rows().max(1))
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or_default()
     }
@@ -75,6 +90,59 @@ impl Tile {
             columns,
             kept: OnceLock::new(),
         })
+    }
+
+    pub(crate) fn has_mask(&self) -> bool {
+        let mut arms = self.columns.arms().iter();
+        arms.any(|arm| arm.columns[Part::Mask as usize].is_some())
+    }
+
+    /// Reads rows with their matrices, in memory of the ring.
+    pub(crate) fn read_whole(&self, numbers: &[u64], options: &ReadOptions, ring: &Arc<Ring>) -> Result<RecordBatch> {
+        let columns = self.read(numbers, options)?;
+        let Some(grid) = self.columns.grid() else {
+            return Ok(columns);
+        };
+        let pixels = grid.wavelength.len();
+        let mut parts = Part::ALL.map(|part| {
+            let is_there = part != Part::Mask || self.has_mask();
+            is_there.then(|| ring.take(numbers.len() * pixels))
+        });
+        let slots = parts.each_mut().map(|values| {
+            let bytes = values
+                .as_mut()
+                .map(|values| bytemuck::cast_slice_mut::<u32, u8>(values));
+            let places = bytes
+                .into_iter()
+                .flat_map(|bytes| bytes.chunks_exact_mut(pixels * size_of::<u32>()));
+            let slot = |(&row, values)| Slot { row, values };
+            numbers.iter().zip(places).map(slot).collect()
+        });
+        for task in Task::of_tile(self, slots) {
+            task.run()?;
+        }
+        let schema = columns.schema();
+        let filling = Filling {
+            rows: numbers.len(),
+            bad: Vec::new(),
+            parts,
+            columns: vec![columns],
+        };
+        let failed = |source: arrow_schema::ArrowError| Error::Batch { source: source.into() };
+        let whole = filling.record_batch(&schema, Some(grid), ring).map_err(failed)?;
+        let whole = whole.ok_or(Error::Interrupted { batches: 1 })?;
+        if self.has_mask() {
+            return Ok(whole);
+        }
+        let columns = whole.schema();
+        let kept = columns
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| field.name() != Part::Mask.name());
+        whole
+            .project(&kept.map(|(number, _)| number).collect::<Vec<_>>())
+            .map_err(failed)
     }
 
     /// Reads rows but their matrices, if they have any.
@@ -126,15 +194,7 @@ impl Tiles {
         }
         // Two threads may open the same tile; one of the two is kept.
         let tile = Arc::new(Tile::open(Path::new(&**uri), &self.files, &self.options)?);
-        let stamp = tile.source.file.stamp;
-        if let Some(known) = self.plan.tile(uri)
-            && known.mtime_ns != 0
-            && (known.size, known.mtime_ns) != (stamp.size, stamp.mtime_ns)
-        {
-            return Err(Error::Changed {
-                path: tile.source.path().to_owned(),
-            });
-        }
+        self.check(uri, tile.source.file.stamp)?;
         let most = match self.options.shuffle {
             Shuffle::Global => usize::MAX,
             Shuffle::None | Shuffle::Window { .. } => MOST_OPEN,
@@ -148,13 +208,42 @@ impl Tiles {
         if let Some(kept) = tile.kept.get() {
             return Ok(kept.clone());
         }
-        let first = self.plan.slices().partition_point(|slice| slice.uri() < uri);
-        let slices = self.plan.slices()[first..]
-            .iter()
-            .take_while(|slice| slice.uri() == uri);
-        let numbers: Vec<u64> = slices.flat_map(radio_index::TileSlice::rows).collect();
+        let numbers = self.planned(uri, 0..u64::MAX);
         let rows = tile.read(&numbers, &self.options)?;
         Ok(tile.kept.get_or_init(|| Arc::new(Kept { numbers, rows })).clone())
+    }
+
+    /// Numbers of the planned rows of a tile that are in a range.
+    pub(crate) fn planned(&self, uri: &str, within: Range<u64>) -> Vec<u64> {
+        let slices = self.plan.slices();
+        let first = slices.partition_point(|slice| (slice.uri(), slice.rows().end) <= (uri, within.start));
+        let slices = slices[first..].iter();
+        slices
+            .take_while(|slice| slice.uri() == uri && slice.rows().start < within.end)
+            .flat_map(|slice| slice.rows().start.max(within.start)..slice.rows().end.min(within.end))
+            .collect()
+    }
+
+    /// What tells a tile from another one in its place, by now.
+    pub(crate) fn stamp(&self, uri: &str) -> Result<Stamp> {
+        let path = Path::new(uri);
+        let metadata = std::fs::metadata(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let stamp = Stamp::from(&metadata);
+        self.check(uri, stamp)?;
+        Ok(stamp)
+    }
+
+    /// Is the tile the one that the plan was made for?
+    fn check(&self, uri: &str, stamp: Stamp) -> Result<()> {
+        match self.plan.tile(uri) {
+            Some(known) if known.mtime_ns != 0 && (known.size, known.mtime_ns) != (stamp.size, stamp.mtime_ns) => {
+                Err(Error::Changed { path: uri.into() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

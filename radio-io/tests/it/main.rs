@@ -7,6 +7,7 @@
 )]
 
 mod bad_tiles;
+mod cache;
 mod fast;
 #[cfg(feature = "mock")]
 mod mock;

@@ -1,0 +1,428 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use radio_io::{CacheReport, ReadOptions, ReadPlan, Reader, Resources, Runtime, Shuffle, SpectrumBatch, TileSlice};
+
+use crate::tile::{GRID, arms, flat, plan, ragged, write};
+
+fn runtime(folder: &Path, bytes: u64) -> Runtime {
+    let mut resources = Resources::default();
+    resources.cache = bytes;
+    resources.cache_folder = Some(folder.to_owned());
+    Runtime::new(&resources).unwrap()
+}
+
+fn report(runtime: &Runtime) -> CacheReport {
+    let report = runtime.cache_report().unwrap().unwrap();
+    assert!(report.used <= report.budget, "{report}");
+    let files = arrow_files(&report.folder);
+    let sizes: u64 = files.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert_eq!(report.used, sizes, "{report}");
+    report
+}
+
+fn arrow_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(
+        files
+            .iter()
+            .all(|path| path.extension().is_none_or(|extension| extension != "part"))
+    );
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "arrow"));
+    files.sort();
+    files
+}
+
+/// All batches, how they look and how many rows were in the cache.
+fn read(plan: &ReadPlan, options: ReadOptions) -> (Vec<SpectrumBatch>, u64) {
+    let mut reader = Reader::new(plan, options).unwrap();
+    let batches = reader.by_ref().map(Result::unwrap).collect();
+    (batches, reader.metrics().rows_from_cache)
+}
+
+#[track_caller]
+fn assert_same(found: &[SpectrumBatch], expected: &[SpectrumBatch]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.record_batch().schema(), expected.record_batch().schema());
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert!(found.ids() == expected.ids() && bits(found.flux()) == bits(expected.flux()));
+        assert!(bits(found.ivar()) == bits(expected.ivar()) && found.mask() == expected.mask());
+        assert!(found.grid() == expected.grid() && found.wavelength() == expected.wavelength());
+        let others = ["z", "star"].map(|name| found.record_batch().column_by_name(name).cloned());
+        assert_eq!(
+            others,
+            ["z", "star"].map(|name| expected.record_batch().column_by_name(name).cloned())
+        );
+    }
+}
+
+/// Writes zeros where the pages are, and leaves the size and the time as they are: who reads the tile now, sees it.
+fn wipe(path: &Path) {
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let end = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    bytes[4..end - footer].fill(0);
+    let mut file = fs::File::options().write(true).open(path).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+/// In every dialect and order: what comes from the cache is what comes from the tiles, and nothing else is read any more.
+#[test]
+fn a_cached_epoch_is_the_same() {
+    let ids: Vec<i64> = (0..700).collect();
+    let texts: Vec<String> = ids.iter().map(i64::to_string).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let flux: Vec<Vec<Option<f32>>> = ids
+        .iter()
+        .map(|id| (0..id % 7).map(|p| (p != 3).then_some((id * p) as f32)).collect())
+        .collect();
+    let mut two_arms = ReadOptions::default();
+    two_arms.spectrum.arms = vec!["B".into(), "R".into()];
+    for (dialect, batch, options) in [
+        (
+            "flat",
+            flat(&ids, Some(GRID)),
+            ReadOptions::default().with_columns(["z"]),
+        ),
+        (
+            "no mask",
+            flat(&ids, Some(GRID)).project(&[0, 1, 2, 3]).unwrap(),
+            ReadOptions::default(),
+        ),
+        (
+            "struct",
+            ragged(&texts, &flux),
+            ReadOptions::default().with_columns(["star"]),
+        ),
+        ("arms", arms(&ids), two_arms),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let tiles = [0, 1].map(|tile| write(&folder.path().join(format!("{tile}.parquet")), &batch, 300));
+        // Not from the first row on, with a hole.
+        let slices = tiles.iter().flat_map(|path| {
+            let path = path.to_str().unwrap();
+            [TileSlice::new(path, 5..290), TileSlice::new(path, 400..700)]
+        });
+        let plan: ReadPlan = slices.collect();
+        let orders = [
+            Shuffle::None,
+            Shuffle::Window {
+                rows: NonZeroUsize::new(500).unwrap(),
+            },
+            Shuffle::Global,
+        ];
+        let options = orders.map(|shuffle| options.clone().with_shuffle(shuffle).with_seed(5));
+        let expected: Vec<_> = options.iter().map(|options| read(&plan, options.clone()).0).collect();
+        for first in 0..3 {
+            let cache = folder.path().join(format!("cache-{first}"));
+            let runtime = runtime(&cache, 1 << 30);
+            let with = |n: usize| options[n].clone().with_runtime(&runtime);
+            let (found, _) = read(&plan, with(first));
+            assert_same(&found, &expected[first]);
+            let report = report(&runtime);
+            // Three blocks of 256 rows a tile, of which rows 0 to 4 and 290 to 399 are in no plan.
+            assert_eq!(
+                (report.rows, report.blocks, report.filled, report.refused),
+                (1_170, 6, 6, 0),
+                "{dialect}"
+            );
+            for n in 0..3 {
+                let (found, from_cache) = read(&plan, with(n));
+                assert_same(&found, &expected[n]);
+                assert_eq!(from_cache, 1_170, "{dialect}");
+            }
+        }
+        // Somebody else, later, finds it.
+        tiles.iter().for_each(|path| wipe(path));
+        let runtime = runtime(&folder.path().join("cache-1"), 1 << 30);
+        let (found, from_cache) = read(&plan, options[2].clone().with_runtime(&runtime));
+        assert_same(&found, &expected[2]);
+        assert_eq!((from_cache, report(&runtime).filled), (1_170, 0), "{dialect}");
+        assert!(
+            Reader::new(&plan, options[0].clone()).unwrap().next().unwrap().is_err(),
+            "the tiles are wiped"
+        );
+    }
+}
+
+fn survey(folder: &Path, tiles: i64) -> (Vec<PathBuf>, ReadPlan) {
+    let tiles: Vec<PathBuf> = (0..tiles)
+        .map(|tile| {
+            let ids: Vec<i64> = (tile * 512..(tile + 1) * 512).collect();
+            write(&folder.join(format!("{tile}.parquet")), &flat(&ids, Some(GRID)), 512)
+        })
+        .collect();
+    let plan = plan(tiles.iter().map(|path| (path.as_path(), 512)));
+    (tiles, plan)
+}
+
+#[test]
+fn a_small_budget_caches_what_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, plan) = survey(folder.path(), 8);
+    let (expected, _) = read(&plan, ReadOptions::default());
+    let all = runtime(&folder.path().join("all"), 1 << 30);
+    read(&plan, ReadOptions::default().with_runtime(&all));
+    let some = runtime(&folder.path().join("some"), report(&all).used / 2);
+    for epoch in 0..3 {
+        let (found, from_cache) = read(&plan, ReadOptions::default().with_runtime(&some));
+        assert_same(&found, &expected);
+        let report = report(&some);
+        assert!(report.refused > 0 && (4..8).contains(&report.filled), "{report}");
+        assert_eq!(from_cache, if epoch == 0 { 0 } else { report.rows }, "{report}");
+        assert!(report.to_string().contains("there was no room"), "{report}");
+    }
+}
+
+#[test]
+fn a_changed_tile_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tiles, plan) = survey(folder.path(), 2);
+    let runtime = runtime(&folder.path().join("cache"), 1 << 30);
+    let options = ReadOptions::default().with_runtime(&runtime);
+    read(&plan, options.clone());
+    let ids: Vec<i64> = (7_000..7_512).collect();
+    write(&tiles[1], &flat(&ids, Some(GRID)), 512);
+    let (found, from_cache) = read(&plan, options.clone());
+    assert_same(&found, &read(&plan, ReadOptions::default()).0);
+    assert_eq!((from_cache, found[3].ids()[255]), (512, 7_511));
+    // The old part is gone, not only unused.
+    assert_eq!((report(&runtime).blocks, report(&runtime).filled), (4, 6));
+}
+
+#[test]
+fn plans_share_what_they_have_in_common() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tiles, all) = survey(folder.path(), 1);
+    let cache = folder.path().join("cache");
+    let part = |rows| ReadPlan::from_iter([TileSlice::new(tiles[0].to_str().unwrap(), rows)]);
+    let runtime = runtime(&cache, 1 << 30);
+    let options = ReadOptions::default().with_runtime(&runtime);
+    for (rows, cached) in [
+        (0..10, 0),
+        (5..20, 0),
+        (0..20, 20),
+        (3..7, 4),
+        (250..260, 0),
+        (0..20, 20),
+    ] {
+        let (found, from_cache) = read(&part(rows.clone()), options.clone());
+        assert_same(&found, &read(&part(rows.clone()), ReadOptions::default()).0);
+        assert_eq!(from_cache, cached, "{rows:?}");
+    }
+    assert_eq!((report(&runtime).rows, report(&runtime).blocks), (30, 2));
+    read(&all, options.clone());
+    assert_eq!((report(&runtime).rows, report(&runtime).blocks), (512, 2));
+    // Other columns are other files.
+    let (found, from_cache) = read(&all, options.with_columns(["z"]));
+    assert!(found[0].record_batch().column_by_name("z").is_some() && from_cache == 0);
+    assert_eq!(arrow_files(&cache).len(), 4);
+}
+
+/// What an earlier run used makes room for what this one uses.
+#[test]
+fn what_nobody_uses_goes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tiles, _) = survey(folder.path(), 4);
+    let cache = folder.path().join("cache");
+    let of = |n: usize| plan([(tiles[n].as_path(), 512)]);
+    let whole = {
+        let runtime = runtime(&cache, 1 << 30);
+        read(&of(0), ReadOptions::default().with_runtime(&runtime));
+        let one = report(&runtime).used;
+        // A file's last use has to be told from that of the next ones.
+        std::thread::sleep(Duration::from_millis(20));
+        read(&of(1), ReadOptions::default().with_runtime(&runtime));
+        one * 2 + one / 2
+    };
+    let first = runtime(&cache, whole);
+    let options = ReadOptions::default().with_runtime(&first);
+    assert_eq!(read(&of(1), options.clone()).1, 512);
+    read(&of(2), options.clone());
+    assert_eq!((report(&first).refused, report(&first).filled), (0, 2), "tile 0 went");
+    assert_eq!(read(&of(1), options.clone()).1, 512);
+    read(&of(3), options);
+    assert_eq!(report(&first).refused, 2, "all that is left is used");
+    // While somebody has the cache open, nobody else removes anything.
+    let second = runtime(&cache, whole);
+    read(&of(3), ReadOptions::default().with_runtime(&second));
+    assert_eq!((report(&second).refused, report(&second).filled), (2, 0));
+}
+
+#[test]
+fn damaged_files_are_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, plan) = survey(folder.path(), 3);
+    let (expected, _) = read(&plan, ReadOptions::default());
+    let cache = folder.path().join("cache");
+    read(&plan, ReadOptions::default().with_runtime(&runtime(&cache, 1 << 30)));
+    let files = arrow_files(&cache);
+    assert_eq!(files.len(), 6);
+    let bytes = fs::read(&files[0]).unwrap();
+    fs::write(&files[0], &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(&files[1], "").unwrap();
+    fs::write(&files[2], vec![0xff; bytes.len()]).unwrap();
+    // A file of another block under this name, and one in which the lengths lie.
+    fs::copy(&files[5], &files[3]).unwrap();
+    let mut lies = bytes.clone();
+    let footer = lies.len() - 10;
+    lies[footer..footer + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(&files[4], lies).unwrap();
+    let runtime = runtime(&cache, 1 << 30);
+    let (found, from_cache) = read(&plan, ReadOptions::default().with_runtime(&runtime));
+    assert_same(&found, &expected);
+    assert_eq!((from_cache, report(&runtime).filled), (256, 5));
+}
+
+const CHILD: &str = "RADIO_IO_TEST_CACHE";
+
+/// Not a test by itself: what the processes do that other tests start.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(CHILD).map(PathBuf::from) else {
+        return;
+    };
+    let mut slices = Vec::new();
+    for tile in 0..40 {
+        let path = folder.join(format!("{tile}.parquet"));
+        slices.push(TileSlice::new(path.to_str().unwrap(), 0..512));
+    }
+    let plan = ReadPlan::from_iter(slices);
+    let runtime = runtime(&folder.join("cache"), 1 << 30);
+    let (batches, from_cache) = read(&plan, ReadOptions::default().with_runtime(&runtime));
+    let rows: usize = batches.iter().map(SpectrumBatch::len).sum();
+    println!(
+        "child: {rows} rows, {from_cache} from the cache, {} written",
+        runtime.cache_report().unwrap().unwrap().filled
+    );
+}
+
+fn start_child(folder: &Path) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cache::child", "--nocapture"])
+        .env(CHILD, folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn says(child: std::process::Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .find_map(|line| line.split_once("child: "))
+        .unwrap()
+        .1
+        .to_owned()
+}
+
+#[test]
+fn a_killed_process_leaves_nothing_that_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, plan) = survey(folder.path(), 40);
+    let (expected, _) = read(&plan, ReadOptions::default());
+    let cache = folder.path().join("cache");
+    let mut stages = BTreeSet::new();
+    for run in 0..25 {
+        let mut child = start_child(folder.path());
+        // As early and as late as it gets.
+        while fs::read_dir(&cache).map_or(0, |files| files.count()) < run * 3 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // An unfinished file is a promise of nobody: the next one to come removes it.
+        let runtime = runtime(&cache, 1 << 30);
+        let before = report(&runtime);
+        stages.insert(arrow_files(&cache).len());
+        assert_eq!(before.rows, 0);
+        if run % 5 == 4 {
+            let (found, from_cache) = read(&plan, ReadOptions::default().with_runtime(&runtime));
+            assert_same(&found, &expected);
+            assert_eq!(from_cache + 256 * report(&runtime).filled, 40 * 512);
+            drop(runtime);
+            fs::remove_dir_all(&cache).unwrap();
+        }
+    }
+    assert!(stages.len() > 3, "killed in different moments: {stages:?}");
+}
+
+#[test]
+fn an_unfinished_file_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    let (dead, alive) = (cache.join("0000000000000001.part"), cache.join("0000000000000002.part"));
+    fs::write(&dead, vec![7; 5_000]).unwrap();
+    fs::write(&alive, vec![7; 3_000]).unwrap();
+    let writer = fs::File::open(&alive).unwrap();
+    writer.lock().unwrap();
+    let runtime = runtime(&cache, 1 << 30);
+    assert!(!dead.exists() && alive.exists());
+    // What is being written counts.
+    assert_eq!(runtime.cache_report().unwrap().unwrap().used, 3_000);
+}
+
+#[test]
+fn processes_share_one_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    survey(folder.path(), 40);
+    // Both at once: what one is writing, the other one does not write as well.
+    let both = [start_child(folder.path()), start_child(folder.path())].map(says);
+    assert!(both.iter().all(|text| text.starts_with("20480 rows")), "{both:?}");
+    assert_eq!(arrow_files(&folder.path().join("cache")).len(), 80);
+    // What neither wrote in time, a third one finds.
+    let third = says(start_child(folder.path()));
+    assert_eq!(third, "20480 rows, 20480 from the cache, 0 written");
+}
+
+/// On a file system that is full, rows come from their tiles.
+#[test]
+fn a_full_disk_is_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, plan) = survey(folder.path(), 20);
+    let cache = folder.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=200k", "tmpfs"])
+        .arg(&cache)
+        .output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: a small file system cannot be mounted here");
+        return;
+    }
+    let (expected, _) = read(&plan, ReadOptions::default());
+    {
+        let runtime = runtime(&cache, 1 << 30);
+        for _ in 0..2 {
+            let (found, _) = read(&plan, ReadOptions::default().with_runtime(&runtime));
+            assert_same(&found, &expected);
+        }
+        let report = report(&runtime);
+        assert!(report.refused > 0 && report.filled > 2, "{report}");
+    }
+    assert!(Command::new("umount").arg(&cache).status().unwrap().success());
+}
+
+#[test]
+fn a_folder_that_cannot_be_used() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut resources = Resources::default();
+    resources.cache = 1;
+    resources.cache_folder = Some(file.path().to_owned());
+    let error = Runtime::new(&resources).unwrap_err().to_string();
+    assert!(error.contains(file.path().to_str().unwrap()), "{error}");
+}
