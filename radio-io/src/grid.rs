@@ -54,7 +54,7 @@ impl Grid {
 /// However they are written.
 impl PartialEq for Grid {
     fn eq(&self, other: &Self) -> bool {
-        self.wavelength == other.wavelength
+        self.text == other.text || self.wavelength == other.wavelength
     }
 }
 

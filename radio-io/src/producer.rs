@@ -68,7 +68,7 @@ pub(crate) struct Producer {
 
 /// A piece that is being read.
 struct Opened {
-    from: Origin,
+    origin: Origin,
     /// Its rows that are wanted: their places in the piece, ascending, and their numbers in the file.
     wanted: Wanted,
     /// All of these but their matrices.
@@ -166,12 +166,40 @@ impl Producer {
         let by_blocks = self.runtime.cache().map(|_| window.by_blocks());
         let window = by_blocks.as_ref().unwrap_or(window);
         let mut opened = self.open(window)?;
+        // Pages of tiles are read once, for all batches together; what is in memory already comes batch by batch, into a buffer
+        // that was used just now and is still in the processor's cache.
+        let is_in_memory = opened
+            .iter()
+            .flatten()
+            .all(|this| matches!(this.origin, Origin::Cache(_)));
+        let mut order = window.order.as_slice();
+        while !order.is_empty() {
+            let begun = self.filling.as_ref().map_or(0, |batch| batch.rows);
+            let most = if is_in_memory {
+                self.options.batch_rows.get() - begun
+            } else {
+                order.len()
+            };
+            let (now, later) = order.split_at(order.len().min(most));
+            order = later;
+            self.read_rows(window, &mut opened, now)?;
+        }
+        Ok(())
+    }
+
+    /// Reads rows of the pieces of a window in their order, and sends the batches that they fill.
+    fn read_rows(
+        &mut self,
+        window: &Window,
+        opened: &mut [Option<Opened>],
+        order: &[(usize, usize)],
+    ) -> Result<(), Stop> {
         let begun = usize::from(self.filling.is_some());
-        let mut batches = self.batches(window.order.len());
-        self.reserve(batches.len() - begun, &opened)?;
+        let mut batches = self.batches(order.len());
+        self.reserve(batches.len() - begun, opened)?;
         let pixels = self.pixels();
         if pixels > 0 {
-            let errors = self.fill(window, &opened, &mut batches, pixels)?;
+            let errors = self.fill(order, opened, &mut batches, pixels)?;
             for (number, error) in errors {
                 // Of two bad columns of a piece the first one is told.
                 if let Some(this) = opened[number].take() {
@@ -179,7 +207,7 @@ impl Producer {
                 }
             }
         }
-        gather(window, &opened, &mut batches, self.options.batch_rows.get())?;
+        gather(order, opened, &mut batches, self.options.batch_rows.get())?;
         for batch in batches {
             if batch.rows == self.options.batch_rows.get() {
                 self.finish(batch)?;
@@ -227,7 +255,7 @@ impl Producer {
                 places: Some(places.flatten().collect()),
                 rows: block.rows.clone(),
                 wanted,
-                from: Origin::Cache(block),
+                origin: Origin::Cache(block),
             });
         }
         Opened::read(&self.tiles, piece, wanted, &self.options)
@@ -285,7 +313,7 @@ impl Producer {
     /// Brings the rows of the matrices to their places, and returns the pieces where that failed.
     fn fill(
         &self,
-        window: &Window,
+        order: &[(usize, usize)],
         opened: &[Option<Opened>],
         batches: &mut [Filling],
         pixels: usize,
@@ -293,7 +321,7 @@ impl Producer {
         let full = self.options.batch_rows.get();
         let has_masks = opened.iter().flatten().any(Opened::has_mask);
         let mut slots: Vec<[Vec<Slot<'_>>; 3]> = opened.iter().map(|_| Default::default()).collect();
-        let mut rest = window.order.as_slice();
+        let mut rest = order;
         for batch in batches {
             let (order, later) = rest.split_at(rest.len().min(full - batch.rows));
             rest = later;
@@ -319,9 +347,9 @@ impl Producer {
             .iter()
             .zip(slots)
             .enumerate()
-            .filter_map(|(piece, (this, slots))| Some((piece, &this.as_ref()?.from, slots)))
-            .flat_map(|(piece, from, slots)| {
-                let tasks = match from {
+            .filter_map(|(piece, (this, slots))| Some((piece, &this.as_ref()?.origin, slots)))
+            .flat_map(|(piece, origin, slots)| {
+                let tasks = match origin {
                     Origin::Tile(tile) => Task::of_tile(tile, slots),
                     Origin::Cache(block) => Task::of_block(block, slots),
                 };
@@ -433,14 +461,14 @@ impl Wanted {
 
 impl Opened {
     fn has_mask(&self) -> bool {
-        match &self.from {
+        match &self.origin {
             Origin::Tile(tile) => tile.has_mask(),
             Origin::Cache(block) => block.parts[Part::Mask as usize].is_some(),
         }
     }
 
     fn grid(&self) -> Option<&Grid> {
-        match &self.from {
+        match &self.origin {
             Origin::Tile(tile) => tile.columns.grid(),
             Origin::Cache(block) => block.grid.as_ref(),
         }
@@ -456,14 +484,14 @@ impl Opened {
                 places: places.collect::<Result<_, _>>().ok(),
                 rows: kept.rows.clone(),
                 wanted,
-                from: Origin::Tile(tile),
+                origin: Origin::Tile(tile),
             });
         }
         Ok(Self {
             rows: tile.read(&wanted.numbers, options)?,
             places: None,
             wanted,
-            from: Origin::Tile(tile),
+            origin: Origin::Tile(tile),
         })
     }
 
@@ -477,7 +505,7 @@ impl Opened {
 }
 
 /// Brings the rows that are no matrices to their batches, and counts all.
-fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], full: usize) -> Result<()> {
+fn gather(order: &[(usize, usize)], opened: &[Option<Opened>], batches: &mut [Filling], full: usize) -> Result<()> {
     let sources: Vec<&RecordBatch> = opened.iter().flatten().map(|this| &this.rows).collect();
     // Numbers of the sources; those of pieces that are none are not asked for.
     let source_of: Vec<usize> = opened
@@ -488,7 +516,7 @@ fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], f
             Some(number)
         })
         .collect();
-    let mut rest = window.order.as_slice();
+    let mut rest = order;
     for batch in batches {
         let (order, later) = rest.split_at(rest.len().min(full - batch.rows));
         rest = later;

@@ -26,8 +26,9 @@ impl Ring {
     /// A buffer for so many values. What is in it is of no meaning.
     pub(crate) fn take(&self, length: usize) -> Vec<u32> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        match free.iter().position(|buffer| buffer.len() == length) {
-            Some(place) => free.swap_remove(place),
+        // The one that was given back last may still be in the processor's cache.
+        match free.iter().rposition(|buffer| buffer.len() == length) {
+            Some(place) => free.remove(place),
             None => vec![0; length],
         }
     }

@@ -25,7 +25,7 @@ use crate::{Reader, Result, SpectrumBatch};
 ///         rows += batch.len();
 ///     }
 ///     assert_eq!((rows as u64, batches.reader().state().batch()), (plan.rows(), 2));
-///     radio_io::Result::Ok(())
+///     Ok::<(), radio_io::Error>(())
 /// };
 /// tokio::runtime::Builder::new_current_thread().build()?.block_on(work)?;
 /// # Ok(())

@@ -1,5 +1,7 @@
 //! What a pass takes of memory, by a counting allocator: so it is a program of its own.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;

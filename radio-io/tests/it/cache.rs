@@ -137,9 +137,9 @@ fn a_cached_epoch_is_the_same() {
                 (1_170, 6, 6, 0),
                 "{dialect}"
             );
-            for n in 0..3 {
+            for (n, expected) in expected.iter().enumerate() {
                 let (found, from_cache) = read(&plan, with(n));
-                assert_same(&found, &expected[n]);
+                assert_same(&found, expected);
                 assert_eq!(from_cache, 1_170, "{dialect}");
             }
         }
@@ -302,7 +302,8 @@ fn child() {
     let runtime = runtime(&folder.join("cache"), 1 << 30);
     let (batches, from_cache) = read(&plan, ReadOptions::default().with_runtime(&runtime));
     let rows: usize = batches.iter().map(SpectrumBatch::len).sum();
-    println!(
+    let _ = writeln!(
+        std::io::stdout(),
         "child: {rows} rows, {from_cache} from the cache, {} written",
         runtime.cache_report().unwrap().unwrap().filled
     );
@@ -339,7 +340,7 @@ fn a_killed_process_leaves_nothing_that_is_trusted() {
     for run in 0..25 {
         let mut child = start_child(folder.path());
         // As early and as late as it gets.
-        while fs::read_dir(&cache).map_or(0, |files| files.count()) < run * 3 && child.try_wait().unwrap().is_none() {
+        while fs::read_dir(&cache).map_or(0, Iterator::count) < run * 3 && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         child.kill().unwrap();
@@ -401,7 +402,7 @@ fn a_full_disk_is_no_end() {
         .arg(&cache)
         .output();
     if !mount.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: a small file system cannot be mounted here");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: a small file system cannot be mounted here");
         return;
     }
     let (expected, _) = read(&plan, ReadOptions::default());
