@@ -33,6 +33,8 @@
 //! It knows no SQL and no database, and it makes no tokens or tensors: batches are Arrow, slices and `ndarray` views.
 
 mod arms;
+mod assignment;
+mod balance;
 mod batch;
 mod columns;
 mod decode;
@@ -52,7 +54,9 @@ mod ring;
 mod state;
 mod task;
 mod tile;
+mod topology;
 
+pub use assignment::Assignment;
 pub use batch::{Spectrum, SpectrumBatch};
 pub use error::{Error, Result};
 pub use fetch::fetch;
@@ -61,3 +65,4 @@ pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 pub use radio_index::{ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
 pub use state::State;
+pub use topology::Topology;
