@@ -33,6 +33,8 @@
 //! It knows no SQL and no database, and it makes no tokens or tensors: batches are Arrow, slices and `ndarray` views.
 
 mod arms;
+mod assignment;
+mod balance;
 mod batch;
 mod budget;
 mod cache;
@@ -59,7 +61,9 @@ mod storage;
 mod stream;
 mod task;
 mod tile;
+mod topology;
 
+pub use assignment::Assignment;
 pub use batch::{Spectrum, SpectrumBatch};
 pub use cache::CacheReport;
 pub use error::{Error, Result};
@@ -71,3 +75,4 @@ pub use reader::{Reader, SkippedTile};
 pub use runtime::{Resources, Runtime};
 pub use state::State;
 pub use stream::BatchStream;
+pub use topology::Topology;
