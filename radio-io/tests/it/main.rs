@@ -11,6 +11,7 @@ mod cache;
 mod fast;
 #[cfg(feature = "mock")]
 mod mock;
+mod python;
 mod reading;
 mod real;
 mod runtime;
