@@ -26,6 +26,7 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
 //!
 //! # What this crate is not
@@ -58,6 +59,8 @@ mod ring;
 mod runtime;
 mod state;
 mod storage;
+#[cfg(feature = "object-store")]
+mod store;
 mod stream;
 mod task;
 mod tile;
@@ -74,5 +77,7 @@ pub use radio_index::{PlanTile, ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
 pub use runtime::{Resources, Runtime};
 pub use state::State;
+#[cfg(feature = "object-store")]
+pub use store::Store;
 pub use stream::BatchStream;
 pub use topology::Topology;

@@ -153,6 +153,9 @@ pub struct ReadOptions {
     pub spectrum: SpectrumColumns,
     /// What decodes, and with how much of the machine. Default: one thread a CPU, shared by all readers that have no other.
     pub runtime: Option<Runtime>,
+    /// The object store that the paths of the plan are in. Default: none, they are in the local file system.
+    #[cfg(feature = "object-store")]
+    pub store: Option<crate::Store>,
 }
 
 impl Default for ReadOptions {
@@ -170,6 +173,8 @@ impl Default for ReadOptions {
             columns: Vec::new(),
             spectrum: SpectrumColumns::default(),
             runtime: None,
+            #[cfg(feature = "object-store")]
+            store: None,
         }
     }
 }
@@ -249,6 +254,14 @@ impl ReadOptions {
     #[must_use]
     pub fn with_runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Reads from an object store, where the paths of the plan are.
+    #[cfg(feature = "object-store")]
+    #[must_use]
+    pub fn with_store(mut self, store: &crate::Store) -> Self {
+        self.store = Some(store.clone());
         self
     }
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::{Error, Result};
+#[cfg(feature = "object-store")]
+use crate::store::{Object, Store};
+use crate::{Error, ReadOptions, Result};
 
 /// Files that are open at once, of however many tiles.
 const MOST_OPEN: usize = 256;
@@ -33,39 +35,104 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// The files that stay open: those that were opened last.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OpenFiles(Arc<Mutex<VecDeque<Arc<File>>>>);
+/// Where the tiles of a plan are.
+#[derive(Clone, Debug)]
+pub(crate) enum Storage {
+    /// In the local file system. The files stay open that were opened last.
+    Files(Arc<Mutex<VecDeque<Arc<File>>>>),
+    #[cfg(feature = "object-store")]
+    Store(Store),
+}
 
-impl OpenFiles {
-    fn keep(&self, file: Arc<File>) {
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if files.len() >= MOST_OPEN {
-            files.pop_front();
+impl Storage {
+    #[cfg_attr(not(feature = "object-store"), allow(unused_variables))]
+    pub(crate) fn new(options: &ReadOptions) -> Self {
+        #[cfg(feature = "object-store")]
+        if let Some(store) = &options.store {
+            return Self::Store(store.clone());
         }
-        files.push_back(file);
+        Self::Files(Arc::default())
+    }
+
+    /// What tells a tile from another one in its place, by now.
+    pub(crate) fn stamp(&self, uri: &str) -> Result<Stamp> {
+        match self {
+            Self::Files(_) => std::fs::metadata(uri).map(|metadata| Stamp::from(&metadata)),
+            #[cfg(feature = "object-store")]
+            Self::Store(store) => store.open(uri).map(|object| object.stamp),
+        }
+        .map_err(|source| failed(uri, source))
+    }
+
+    pub(crate) fn open(&self, uri: &str) -> Result<TileFile> {
+        let (bytes, stamp) = self.open_bytes(uri)?;
+        Ok(TileFile {
+            path: uri.into(),
+            stamp,
+            open: Mutex::new(Open::from(&bytes)),
+            storage: self.clone(),
+        })
+    }
+
+    fn open_bytes(&self, uri: &str) -> Result<(Positioned, Stamp)> {
+        match self {
+            Self::Files(files) => {
+                let file = File::open(uri).map_err(|source| failed(uri, source))?;
+                let stamp = Stamp::from(&file.metadata().map_err(|source| failed(uri, source))?);
+                let file = Arc::new(file);
+                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                if files.len() >= MOST_OPEN {
+                    files.pop_front();
+                }
+                files.push_back(file.clone());
+                Ok((Positioned::File(file, stamp.size), stamp))
+            }
+            #[cfg(feature = "object-store")]
+            Self::Store(store) => {
+                let object = store.open(uri).map_err(|source| failed(uri, source))?;
+                let stamp = object.stamp;
+                Ok((Positioned::Object(object), stamp))
+            }
+        }
+    }
+}
+
+fn failed(uri: &str, source: io::Error) -> Error {
+    Error::Io {
+        path: uri.into(),
+        source,
     }
 }
 
 /// The file of a tile, which is opened again where it was closed in the meantime.
 #[derive(Debug)]
 pub(crate) struct TileFile {
-    pub(crate) path: PathBuf,
+    path: PathBuf,
     pub(crate) stamp: Stamp,
-    files: OpenFiles,
-    open: Mutex<Weak<File>>,
+    storage: Storage,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug)]
+enum Open {
+    File(Weak<File>),
+    #[cfg(feature = "object-store")]
+    Object(Object),
+}
+
+impl From<&Positioned> for Open {
+    fn from(bytes: &Positioned) -> Self {
+        match bytes {
+            Positioned::File(file, _) => Self::File(Arc::downgrade(file)),
+            #[cfg(feature = "object-store")]
+            Positioned::Object(object) => Self::Object(object.clone()),
+        }
+    }
 }
 
 impl TileFile {
-    pub(crate) fn open(path: &Path, files: &OpenFiles) -> Result<Self> {
-        let (file, stamp) = open(path)?;
-        files.keep(file.clone());
-        Ok(Self {
-            path: path.to_owned(),
-            stamp,
-            files: files.clone(),
-            open: Mutex::new(Arc::downgrade(&file)),
-        })
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The open file.
@@ -74,49 +141,61 @@ impl TileFile {
     ///
     /// [`Error::Io`], and [`Error::Changed`] where another file is in its place by now.
     pub(crate) fn get(&self) -> Result<Positioned> {
-        let mut kept = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = self.stamp.size;
-        if let Some(file) = kept.upgrade() {
-            return Ok(Positioned { file, size });
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = match &*open {
+            Open::File(file) => file.upgrade().map(|file| Positioned::File(file, self.stamp.size)),
+            #[cfg(feature = "object-store")]
+            Open::Object(object) => Some(Positioned::Object(object.clone())),
+        };
+        if let Some(kept) = kept {
+            return Ok(kept);
         }
-        let (file, stamp) = open(&self.path)?;
+        let (bytes, stamp) = self.storage.open_bytes(&self.path.to_string_lossy())?;
         if stamp != self.stamp {
             return Err(Error::Changed {
                 path: self.path.clone(),
             });
         }
-        *kept = Arc::downgrade(&file);
-        self.files.keep(file.clone());
-        Ok(Positioned { file, size })
+        *open = Open::from(&bytes);
+        Ok(bytes)
     }
-}
-
-fn open(path: &Path) -> Result<(Arc<File>, Stamp)> {
-    let failed = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(failed)?;
-    let stamp = Stamp::from(&file.metadata().map_err(failed)?);
-    Ok((Arc::new(file), stamp))
 }
 
 /// A file that many threads read at once. (parquet's own way with a `File` seeks, in all its clones together.)
 #[derive(Clone, Debug)]
-pub(crate) struct Positioned {
-    pub(crate) file: Arc<File>,
-    size: u64,
+pub(crate) enum Positioned {
+    /// And its size.
+    File(Arc<File>, u64),
+    #[cfg(feature = "object-store")]
+    Object(Object),
 }
 
 impl Positioned {
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        self.file.read_exact_at(bytes, at)
+        match self {
+            Self::File(file, _) => file.read_exact_at(bytes, at),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.read_exact_at(bytes, at),
+        }
+    }
+
+    /// The file, if it is one: then small parts of it are read fast.
+    pub(crate) fn as_file(&self) -> Option<&File> {
+        match self {
+            Self::File(file, _) => Some(file),
+            #[cfg(feature = "object-store")]
+            Self::Object(_) => None,
+        }
     }
 }
 
 impl Length for Positioned {
     fn len(&self) -> u64 {
-        self.size
+        match self {
+            Self::File(_, size) => *size,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.stamp.size,
+        }
     }
 }
 
@@ -132,7 +211,7 @@ impl ChunkReader for Positioned {
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         // A length that lies must not allocate more than there is.
-        if start.saturating_add(length as u64) > self.size {
+        if start.saturating_add(length as u64) > self.len() {
             return Err(ParquetError::EOF(format!(
                 "{length} bytes at byte {start} are not there"
             )));
@@ -152,7 +231,7 @@ pub(crate) struct ReadFrom {
 
 impl Read for ReadFrom {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.from.size.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.from.len().saturating_sub(self.at)).unwrap_or(usize::MAX);
         let count = bytes.len().min(left);
         self.from.read_exact_at(&mut bytes[..count], self.at)?;
         self.at += count as u64;

@@ -16,7 +16,7 @@ use crate::decode::Part;
 use crate::fast::Slot;
 use crate::filling::Filling;
 use crate::ring::Ring;
-use crate::storage::{OpenFiles, Stamp, TileFile};
+use crate::storage::{Stamp, Storage, TileFile};
 use crate::task::Task;
 use crate::{Error, ReadOptions, Result, Shuffle, decode};
 
@@ -47,12 +47,12 @@ pub(crate) struct Kept {
 }
 
 impl Source {
-    fn open(path: &Path, files: &OpenFiles) -> Result<Self> {
-        let file = TileFile::open(path, files)?;
+    fn open(uri: &str, storage: &Storage) -> Result<Self> {
+        let file = storage.open(uri)?;
         // With the page index, pages before the wanted rows are not decoded.
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
-            path: path.to_owned(),
+            path: uri.into(),
             source,
         };
         let bytes = file.get()?;
@@ -64,7 +64,7 @@ impl Source {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.file.path
+        self.file.path()
     }
 
     /// Bytes of a row, decoded, on average.
@@ -82,8 +82,8 @@ impl Source {
 }
 
 impl Tile {
-    fn open(path: &Path, files: &OpenFiles, options: &ReadOptions) -> Result<Self> {
-        let source = Source::open(path, files)?;
+    fn open(uri: &str, storage: &Storage, options: &ReadOptions) -> Result<Self> {
+        let source = Source::open(uri, storage)?;
         let columns = Columns::find(&source, options)?;
         Ok(Self {
             source,
@@ -167,7 +167,7 @@ impl Tile {
 pub(crate) struct Tiles {
     plan: Arc<ReadPlan>,
     options: ReadOptions,
-    files: OpenFiles,
+    storage: Storage,
     open: Mutex<Open>,
 }
 
@@ -182,8 +182,8 @@ impl Tiles {
     pub(crate) fn new(plan: Arc<ReadPlan>, options: ReadOptions) -> Self {
         Self {
             plan,
+            storage: Storage::new(&options),
             options,
-            files: OpenFiles::default(),
             open: Mutex::default(),
         }
     }
@@ -193,7 +193,7 @@ impl Tiles {
             return Ok(tile);
         }
         // Two threads may open the same tile; one of the two is kept.
-        let tile = Arc::new(Tile::open(Path::new(&**uri), &self.files, &self.options)?);
+        let tile = Arc::new(Tile::open(uri, &self.storage, &self.options)?);
         self.check(uri, tile.source.file.stamp)?;
         let most = match self.options.shuffle {
             Shuffle::Global => usize::MAX,
@@ -226,12 +226,7 @@ impl Tiles {
 
     /// What tells a tile from another one in its place, by now.
     pub(crate) fn stamp(&self, uri: &str) -> Result<Stamp> {
-        let path = Path::new(uri);
-        let metadata = std::fs::metadata(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let stamp = Stamp::from(&metadata);
+        let stamp = self.storage.stamp(uri)?;
         self.check(uri, stamp)?;
         Ok(stamp)
     }

@@ -118,7 +118,11 @@ impl<'a> Wanted<'a> {
             &options.columns,
         ];
         let first = rows.first().map_or(0, |row| block_of(*row).start);
-        let key = serde_json::json!({"tile": uri, "first": first, "columns": names}).to_string();
+        #[cfg(feature = "object-store")]
+        let store = options.store.as_ref().map(|store| format!("{store:?}"));
+        #[cfg(not(feature = "object-store"))]
+        let store = None::<String>;
+        let key = serde_json::json!({"store": store, "tile": uri, "first": first, "columns": names}).to_string();
         let mut hash = XxHash64::with_seed(0);
         hash.write(key.as_bytes());
         Self {

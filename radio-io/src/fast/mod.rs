@@ -297,13 +297,13 @@ impl FixedLists {
             source,
         };
         let runs = page.runs.get_or_init(|| self.runs(codec, is_compressed, page, file));
-        if let Some(runs) = runs {
+        if let (Some(runs), Some(file)) = (runs, file.as_file()) {
             // Each row goes from the file to its place.
             let extents = slots.iter_mut().flat_map(|slot| {
                 let row = (slot.row - page.rows.start) * slot.values.len() as u64;
                 extents(runs, level_bytes as u64 + row, slot.values)
             });
-            scatter::read(&file.file, extents).map_err(failed)?;
+            scatter::read(file, extents).map_err(failed)?;
             return Ok(Outcome::Done);
         }
         SCRATCH.with_borrow_mut(|scratch| {
@@ -368,6 +368,8 @@ impl FixedLists {
         else {
             return None;
         };
+        // Elsewhere small parts take as long as large ones.
+        file.as_file()?;
         let level_bytes = size.checked_sub(page.header.values as usize * WIDTH)?;
         let read = |bytes: &mut [u8], at: u64| file.read_exact_at(bytes, at).ok();
         // The levels of version 2 are not compressed.

@@ -15,4 +15,6 @@ mod python;
 mod reading;
 mod real;
 mod runtime;
+#[cfg(feature = "object-store")]
+mod store;
 mod tile;
