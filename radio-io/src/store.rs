@@ -53,8 +53,10 @@ struct Inner {
     /// Drives the connections; taken when the last clone goes.
     runtime: Option<Runtime>,
     /// The blocks that were read last, by path, time of change and number.
-    blocks: Mutex<VecDeque<((Path, Stamp, u64), Bytes)>>,
+    blocks: Mutex<VecDeque<(BlockName, Bytes)>>,
 }
+
+type BlockName = (Path, Stamp, u64);
 
 /// An object of a store.
 #[derive(Clone)]

@@ -36,6 +36,15 @@ pub enum Error {
         help: &'static str,
     },
 
+    /// A column cannot be a tensor.
+    #[error("a column of {found} with {nulls} nulls cannot be a tensor: lists of Float32 without nulls are needed")]
+    Column {
+        /// Its type.
+        found: String,
+        /// Rows and values that are null.
+        nulls: usize,
+    },
+
     /// No device has this name, or the feature that drives it is off.
     #[error("no device {name:?}: {help}")]
     Device {

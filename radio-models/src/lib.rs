@@ -53,6 +53,7 @@ mod scorer;
 mod scores;
 mod tokens;
 mod trainer;
+mod zero_copy;
 
 pub use autoencoder::{PatchAutoencoder, PatchAutoencoderConfig};
 /// burn, in the version whose `Device` and `Tensor` are in the signatures here.
@@ -64,3 +65,4 @@ pub use scorer::AnomalyScorer;
 pub use scores::{Score, Scores};
 pub use tokens::Tokens;
 pub use trainer::{Trainer, TrainerOptions};
+pub use zero_copy::tensor_data;

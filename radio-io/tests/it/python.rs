@@ -9,6 +9,9 @@ use radio_io::{ReadOptions, Reader, Resources, Runtime};
 
 use crate::tile::{GRID, flat, plan, write};
 
+/// Id, flux, ivar and mask.
+type Row = (i64, Vec<f32>, Vec<f32>, Vec<i32>);
+
 /// The Python of RADIO_PYTHON, or else python3, where it has pyarrow.
 fn python() -> Option<String> {
     let python = std::env::var("RADIO_PYTHON").unwrap_or_else(|_| "python3".into());
@@ -61,7 +64,7 @@ fn numpy_and_torch_map_the_files_of_a_cache() {
         std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
     let lines = String::from_utf8(output.stdout).unwrap();
-    let found: BTreeMap<u64, (i64, Vec<f32>, Vec<f32>, Vec<i32>)> = lines
+    let found: BTreeMap<u64, Row> = lines
         .lines()
         .map(|line| {
             let (row, id, flux, ivar, mask) = serde_json::from_str(line).unwrap();

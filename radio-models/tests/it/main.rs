@@ -23,3 +23,4 @@ mod score_file;
 mod scores;
 mod shapes;
 mod trainer;
+mod zero_copy;
