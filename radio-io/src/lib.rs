@@ -27,6 +27,7 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
+//! | `progress` | `Reader::with_progress`: a bar on standard error | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
 //!
 //! # What this crate is not
@@ -53,6 +54,8 @@ mod options;
 mod order;
 mod permutation;
 mod producer;
+#[cfg(feature = "progress")]
+mod progress;
 mod queue;
 mod reader;
 mod ring;
@@ -73,6 +76,8 @@ pub use error::{Error, Result};
 pub use fetch::fetch;
 pub use metrics::Metrics;
 pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
+#[cfg(feature = "progress")]
+pub use progress::Progress;
 pub use radio_index::{PlanTile, ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
 pub use runtime::{Resources, Runtime};

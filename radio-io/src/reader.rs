@@ -40,6 +40,8 @@ pub struct Reader {
     /// Rows of the whole pass, and its batches.
     rows: u64,
     batches: u64,
+    #[cfg(feature = "progress")]
+    batch_rows: u64,
     has_ended: bool,
     skipped: Vec<SkippedTile>,
     metrics: Metrics,
@@ -120,6 +122,8 @@ impl Reader {
             state,
             rows,
             batches,
+            #[cfg(feature = "progress")]
+            batch_rows,
             has_ended: false,
             skipped: Vec::new(),
             metrics: Metrics::default(),
@@ -159,6 +163,19 @@ impl Reader {
     #[must_use]
     pub fn into_stream(self) -> BatchStream {
         BatchStream::new(self)
+    }
+
+    /// The same batches, with a bar on standard error.
+    #[cfg(feature = "progress")]
+    #[must_use]
+    pub fn with_progress(self) -> crate::Progress {
+        crate::Progress::new(self)
+    }
+
+    /// Rows that were in batches before those of this reader.
+    #[cfg(feature = "progress")]
+    pub(crate) fn passed(&self) -> u64 {
+        self.state.batch().saturating_mul(self.batch_rows).min(self.rows)
     }
 
     fn skip(&mut self, tile: SkippedTile) {
