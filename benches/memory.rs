@@ -9,13 +9,19 @@ pub(crate) fn reset_peak() {
 
 /// The peak, MB.
 pub(crate) fn peak_mb() -> u64 {
+    status_mb("VmHWM:")
+}
+
+/// What belongs to this process alone now, MB: no file that is mapped, no shared memory.
+#[allow(dead_code, reason = "not every bench shares memory")]
+pub(crate) fn own_mb() -> u64 {
+    status_mb("RssAnon:")
+}
+
+fn status_mb(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| {
-        line.strip_prefix("VmHWM:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-    });
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     peak.unwrap_or_default() / 1024
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p radio-benches --bench stream` makes its data once (3 GB, kept in the target folder) and prints one table:
 //! CPU-seconds (of all threads) per GB of decoded flux and ivar, and the peak of the process's memory. Every row is measured in
-//! the same run, five times, and the middle one is told; parquet's own reader, which decodes into record batches and
+//! the same run, in a process of its own, five times, and the middle one is told; parquet's own reader, which decodes into record batches and
 //! gathers rows from them, is the peer, copies of warm memory and reads from the page cache are the limit.
 #![allow(
     clippy::unwrap_used,
@@ -12,11 +12,14 @@
 
 mod memory;
 
+use std::env;
+use std::fmt;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +38,8 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
+/// The argument before what one process measures.
+const MEASURE: &str = "--measure";
 const SEED: u64 = 20_260_401;
 const TILES: usize = 64;
 const ROWS: usize = 500;
@@ -48,6 +53,11 @@ const WINDOW: Shuffle = Shuffle::Window {
 const BYTES: usize = TILES * ROWS * PIXELS * 8;
 
 fn main() {
+    let arguments: Vec<String> = env::args().skip_while(|argument| argument != MEASURE).skip(1).collect();
+    if let [what, tiles, cache] = arguments.as_slice() {
+        println!("{}", measure(what, Path::new(tiles), Path::new(cache)));
+        return;
+    }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stream");
     let profiles: [(&str, WriterPropertiesBuilder); 3] = [
         ("Snappy", properties(Compression::SNAPPY)),
@@ -58,40 +68,30 @@ fn main() {
         ),
     ];
     println!(
-        "| what | tiles | CPU s per GB | of the stock reader's | wall s per GB | peak MB |\n|---|---|---|---|---|---|"
+        "| what | tiles | CPU s per GB | of parquet's reader | wall s per GB | peak MB |\n|---|---|---|---|---|---|"
     );
-    limits(&folder.join("Snappy"));
-    let mut of_radio = Vec::new();
     for (name, properties) in profiles {
         let tiles = folder.join(name.replace(' ', "-"));
         make(&tiles, &properties.build());
-        // Pages that have to be decoded whole are none for single rows.
-        let is_addressable = name != "byte stream split, ZSTD 1";
-        let orders = [
-            Some(Shuffle::None),
-            Some(WINDOW),
-            is_addressable.then_some(Shuffle::Global),
-        ];
-        let taken = orders.map(|order| order.map(|order| radio(&tiles, order, &Resources::default())));
-        of_radio.push((name, tiles, taken));
-    }
-    let cached = cached(&folder.join("Snappy"));
-    // parquet's reader comes last: what it leaves to the allocator would count in the others' peaks.
-    for (name, tiles, [ordered, shuffled, global]) in of_radio {
-        let stock = measure(|| stock(&paths(&tiles)));
+        let taken = |what| Taken::in_a_process(what, &tiles, Path::new("none"));
+        let stock = taken("parquet's reader, window");
         stock.print("parquet's reader, window", name, None);
-        let rows = [
-            ("radio, in order", ordered),
-            ("radio, window", shuffled),
-            ("radio, global", global),
-        ];
-        for (what, taken) in rows {
-            taken.inspect(|taken| taken.print(what, name, Some(&stock)));
+        let mut rows = vec!["radio, in order", "radio, window"];
+        // Pages that have to be decoded whole are none for single rows.
+        if name != "byte stream split, ZSTD 1" {
+            rows.push("radio, global");
         }
         if name == "Snappy" {
-            for (what, taken) in &cached {
-                taken.print(what, name, Some(&stock));
-            }
+            rows.extend([
+                "limit: reading from the page cache",
+                "limit: copying each row, warm memory",
+            ]);
+        }
+        for what in rows {
+            taken(what).print(what, name, Some(&stock));
+        }
+        if name == "Snappy" {
+            cached(&tiles, &stock);
         }
     }
     println!();
@@ -101,62 +101,68 @@ fn main() {
     slow_consumer(&folder.join("Snappy"));
 }
 
-/// Five epochs, as in a training: the runtime is the same.
-fn radio(tiles: &Path, shuffle: Shuffle, resources: &Resources) -> Taken {
+/// Epochs over rows that are in shared memory, which a process fills and others use. Their peaks are those of what belongs to
+/// the process alone.
+fn cached(tiles: &Path, stock: &Taken) {
+    let Ok(cache) = tempfile::tempdir_in("/dev/shm") else {
+        println!("SKIPPED: no shared memory here");
+        return;
+    };
+    for what in [
+        "radio, window, fills the cache",
+        "radio, window, cached",
+        "radio, global, cached",
+    ] {
+        Taken::in_a_process(what, tiles, cache.path()).print(what, "Snappy", Some(stock));
+    }
+}
+
+/// What one row of the table takes, in this process.
+fn measure(what: &str, tiles: &Path, cache: &Path) -> Taken {
+    let paths = paths(tiles);
+    let epochs = |shuffle, count| radio(tiles, shuffle, &Resources::default(), count);
+    let cached = |shuffle, count| {
+        let mut resources = Resources::default();
+        resources.cache = 2 << 30;
+        resources.cache_folder = Some(cache.to_owned());
+        radio(tiles, shuffle, &resources, count)
+    };
+    match what {
+        "parquet's reader, window" => repeat(5, || stock(&paths)),
+        "radio, in order" => epochs(Shuffle::None, 5),
+        "radio, window" => epochs(WINDOW, 5),
+        "radio, global" => epochs(Shuffle::Global, 5),
+        "radio, window, fills the cache" => cached(WINDOW, 1),
+        "radio, window, cached" => cached(WINDOW, 5),
+        "radio, global, cached" => cached(Shuffle::Global, 5),
+        "limit: reading from the page cache" => read_limit(&paths),
+        _ => copy_limit(),
+    }
+}
+
+/// So many epochs, as in a training: the runtime is the same.
+fn radio(tiles: &Path, shuffle: Shuffle, resources: &Resources, epochs: usize) -> Taken {
     let plan = plan(tiles);
     let runtime = Runtime::new(resources).unwrap();
     let options = ReadOptions::default()
         .with_runtime(&runtime)
         .with_shuffle(shuffle)
         .with_seed(SEED);
-    measure(|| {
+    let mut taken = repeat(epochs, || {
         let mut reader = Reader::new(&plan, options.clone()).unwrap();
         let rows = reader.by_ref().map(|batch| black_box(batch.unwrap()).len()).sum();
         assert_eq!(reader.metrics().rows_by_parquet, 0);
         rows
-    })
-}
-
-/// Epochs over rows that are in shared memory: the first one fills it, in a process of its own.
-fn cached(tiles: &Path) -> Vec<(&'static str, Taken)> {
-    let Ok(cache) = tempfile::tempdir_in("/dev/shm") else {
-        println!("SKIPPED: no shared memory here");
-        return Vec::new();
-    };
-    let mut resources = Resources::default();
-    resources.cache = 2 << 30;
-    resources.cache_folder = Some(cache.path().to_owned());
-    let plan = plan(tiles);
-    let first = {
-        let runtime = Runtime::new(&resources).unwrap();
-        let options = ReadOptions::default()
-            .with_runtime(&runtime)
-            .with_shuffle(WINDOW)
-            .with_seed(SEED);
-        let (wall, cpu) = (Instant::now(), ProcessTime::now());
-        memory::reset_peak();
-        let rows: usize = Reader::new(&plan, options)
-            .unwrap()
-            .map(|batch| batch.unwrap().len())
-            .sum();
-        assert_eq!(rows, TILES * ROWS);
-        println!("{}", runtime.cache_report().unwrap().unwrap());
-        Taken {
-            cpu: cpu.elapsed(),
-            wall: wall.elapsed(),
-            peak_mb: memory::peak_mb(),
-        }
-    };
-    // Attached anew, as another process would be: what is shared is in its memory, but not its own.
-    let (window, global) = (
-        radio(tiles, WINDOW, &resources),
-        radio(tiles, Shuffle::Global, &resources),
-    );
-    vec![
-        ("radio, window, fills the cache", first),
-        ("radio, window, cached", window),
-        ("radio, global, cached", global),
-    ]
+    });
+    if resources.cache > 0 {
+        // An epoch more, since looking at the memory takes time.
+        let own = Reader::new(&plan, options).unwrap().map(|batch| {
+            black_box(batch.unwrap());
+            memory::own_mb()
+        });
+        taken.peak_mb = own.max().unwrap();
+    }
+    taken
 }
 
 fn plan(tiles: &Path) -> ReadPlan {
@@ -176,6 +182,7 @@ fn random_access(name: &str, tiles: &Path) {
             TileSlice::new(paths[random.random_range(0..TILES)].to_str().unwrap(), row..row + 1)
         })
         .collect();
+    let runtime = Runtime::new(&Resources::default()).unwrap();
     let time = |work: &dyn Fn()| {
         let mut runs: Vec<(Duration, Duration)> = (0..9)
             .map(|_| {
@@ -188,7 +195,9 @@ fn random_access(name: &str, tiles: &Path) {
         runs[4]
     };
     let (cpu, wall) = time(&|| {
-        let batch = fetch(&plan, ReadOptions::default()).unwrap().unwrap();
+        let batch = fetch(&plan, ReadOptions::default().with_runtime(&runtime))
+            .unwrap()
+            .unwrap();
         assert_eq!(black_box(batch).len() as u64, plan.rows());
     });
     let (scan, _) = time(&|| {
@@ -227,10 +236,10 @@ struct Taken {
     peak_mb: u64,
 }
 
-/// Runs work on all rows five times, and takes the run in the middle.
-fn measure(mut work: impl FnMut() -> usize) -> Taken {
+/// Runs work on all rows so many times, and takes the run in the middle.
+fn repeat(times: usize, mut work: impl FnMut() -> usize) -> Taken {
     memory::reset_peak();
-    let mut runs: Vec<(Duration, Duration)> = (0..5)
+    let mut runs: Vec<(Duration, Duration)> = (0..times)
         .map(|_| {
             let (wall, cpu) = (Instant::now(), ProcessTime::now());
             assert_eq!(work(), TILES * ROWS);
@@ -238,7 +247,7 @@ fn measure(mut work: impl FnMut() -> usize) -> Taken {
         })
         .collect();
     runs.sort();
-    let (cpu, wall) = runs[2];
+    let (cpu, wall) = runs[times / 2];
     Taken {
         cpu,
         wall,
@@ -246,7 +255,32 @@ fn measure(mut work: impl FnMut() -> usize) -> Taken {
     }
 }
 
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.cpu.as_nanos(), self.wall.as_nanos(), self.peak_mb)
+    }
+}
+
 impl Taken {
+    /// In a process of its own, so that no row of the table has memory that another one left to the allocator.
+    fn in_a_process(what: &str, tiles: &Path, cache: &Path) -> Self {
+        let program = env::current_exe().unwrap();
+        let output = Command::new(program)
+            .arg(MEASURE)
+            .arg(what)
+            .args([tiles, cache])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        Self {
+            cpu: Duration::from_nanos(numbers[0]),
+            wall: Duration::from_nanos(numbers[1]),
+            peak_mb: numbers[2],
+        }
+    }
+
     fn print(&self, what: &str, tiles: &str, stock: Option<&Self>) {
         let per_gb = |time: Duration| time.as_secs_f64() / (BYTES as f64 / 1e9);
         let ratio = stock.map_or(String::new(), |stock| {
@@ -257,13 +291,11 @@ impl Taken {
     }
 }
 
-/// What cannot be beaten: reading the bytes from the page cache into warm memory, and copying each row once.
-fn limits(tiles: &Path) {
-    make(tiles, &properties(Compression::SNAPPY).build());
-    let paths = paths(tiles);
-    let read = measure(|| {
-        let mut buffer = vec![0_u8; 1 << 20];
-        for path in &paths {
+/// What cannot be beaten: the bytes from the page cache into warm memory.
+fn read_limit(paths: &[PathBuf]) -> Taken {
+    let mut buffer = vec![0_u8; 1 << 20];
+    repeat(5, || {
+        for path in paths {
             let file = File::open(path).unwrap();
             let size = file.metadata().unwrap().len();
             for at in (0..size).step_by(buffer.len()) {
@@ -273,13 +305,16 @@ fn limits(tiles: &Path) {
             black_box(&buffer);
         }
         TILES * ROWS
-    });
-    read.print("limit: read from the page cache", "", None);
+    })
+}
+
+/// And each row once from memory to memory, out of as much as a window holds.
+fn copy_limit() -> Taken {
     let from = vec![1_u8; 64 << 20];
     let mut to = from.clone();
     let mut order: Vec<usize> = (0..from.len() / (4 * PIXELS)).collect();
     order.shuffle(&mut StdRng::seed_from_u64(SEED));
-    let copy = measure(|| {
+    repeat(5, || {
         for _ in 0..BYTES / from.len() {
             for (to, &row) in to.chunks_exact_mut(4 * PIXELS).zip(&order) {
                 to.copy_from_slice(&from[row * 4 * PIXELS..][..4 * PIXELS]);
@@ -287,8 +322,7 @@ fn limits(tiles: &Path) {
             black_box(&to);
         }
         TILES * ROWS
-    });
-    copy.print("limit: copy of each row, warm memory", "", None);
+    })
 }
 
 /// The same with parquet and arrow alone: tiles in random order, a window of decoded batches, rows gathered from it.

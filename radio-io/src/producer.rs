@@ -55,6 +55,7 @@ pub(crate) struct Producer {
     counters: Arc<Counters>,
     tiles: Tiles,
     budget: Budget,
+    cache_key: String,
     ring: Arc<Ring>,
     /// The batch that the windows before did not fill.
     filling: Option<Filling>,
@@ -103,6 +104,7 @@ impl Producer {
         Self {
             tiles: Tiles::new(plan, options.clone()),
             ring: runtime.ring(),
+            cache_key: cache::key_of(&options),
             budget,
             options,
             runtime,
@@ -264,7 +266,7 @@ impl Producer {
     /// The block of a cache that has the rows of a piece; `None` where they have to be read from their tile.
     fn cached(&self, cache: &Cache, piece: &Piece, wanted: &Wanted) -> Result<Option<Arc<Block>>> {
         let stamp = self.tiles.stamp(&piece.uri)?;
-        let in_block = cache::Wanted::new(&piece.uri, stamp, &wanted.numbers, &self.options);
+        let in_block = cache::Wanted::new(&self.cache_key, &piece.uri, stamp, &wanted.numbers);
         let others = match cache.find(&in_block) {
             Found::All(block) => {
                 self.counters.rows_from_cache(wanted.numbers.len() as u64);

@@ -104,25 +104,30 @@ pub(crate) fn block_of(row: u64) -> Range<u64> {
     first..first.saturating_add(PIECE_ROWS)
 }
 
+/// What is read of each row, and from where: part of the key of all blocks of a pass.
+pub(crate) fn key_of(options: &ReadOptions) -> String {
+    let spectrum = &options.spectrum;
+    let names = [
+        &spectrum.id,
+        &spectrum.flux,
+        &spectrum.ivar,
+        &spectrum.mask,
+        &spectrum.wavelength,
+        &spectrum.arms,
+        &options.columns,
+    ];
+    #[cfg(feature = "object-store")]
+    let store = options.store.as_ref().map(|store| format!("{store:?}"));
+    #[cfg(not(feature = "object-store"))]
+    let store = None::<String>;
+    serde_json::json!({"store": store, "columns": names}).to_string()
+}
+
 impl<'a> Wanted<'a> {
-    /// Rows of one block.
-    pub(crate) fn new(uri: &str, stamp: Stamp, rows: &'a [u64], options: &ReadOptions) -> Self {
-        let spectrum = &options.spectrum;
-        let names = [
-            &spectrum.id,
-            &spectrum.flux,
-            &spectrum.ivar,
-            &spectrum.mask,
-            &spectrum.wavelength,
-            &spectrum.arms,
-            &options.columns,
-        ];
+    /// Rows of one block, for a pass with the key of [`key_of`].
+    pub(crate) fn new(pass: &str, uri: &str, stamp: Stamp, rows: &'a [u64]) -> Self {
         let first = rows.first().map_or(0, |row| block_of(*row).start);
-        #[cfg(feature = "object-store")]
-        let store = options.store.as_ref().map(|store| format!("{store:?}"));
-        #[cfg(not(feature = "object-store"))]
-        let store = None::<String>;
-        let key = serde_json::json!({"store": store, "tile": uri, "first": first, "columns": names}).to_string();
+        let key = format!("{pass} {first} {uri}");
         let mut hash = XxHash64::with_seed(0);
         hash.write(key.as_bytes());
         Self {

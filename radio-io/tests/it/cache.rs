@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use radio_io::{CacheReport, ReadOptions, ReadPlan, Reader, Resources, Runtime, Shuffle, SpectrumBatch, TileSlice};
+use radio_io::{
+    BadTiles, CacheReport, ReadOptions, ReadPlan, Reader, Resources, Runtime, Shuffle, SpectrumBatch, TileSlice,
+};
 
 use crate::tile::{GRID, arms, flat, plan, ragged, write};
 
@@ -283,6 +285,40 @@ fn damaged_files_are_not_used() {
     let (found, from_cache) = read(&plan, ReadOptions::default().with_runtime(&runtime));
     assert_same(&found, &expected);
     assert_eq!((from_cache, report(&runtime).filled), (256, 5));
+}
+
+/// A tile that is bad is as bad with a cache as without one.
+#[test]
+fn bad_tiles_are_left_out_as_without_a_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tiles, plan) = survey(folder.path(), 4);
+    wipe(&tiles[1]);
+    fs::remove_file(&tiles[2]).unwrap();
+    let runtime = runtime(&folder.path().join("cache"), 1 << 30);
+    let options = ReadOptions::default()
+        .with_shuffle(Shuffle::Window {
+            rows: NonZeroUsize::new(700).unwrap(),
+        })
+        .with_bad_tiles(BadTiles::Skip);
+    let read = |options: ReadOptions| {
+        let mut reader = Reader::new(&plan, options).unwrap();
+        let batches: Vec<_> = reader.by_ref().map(Result::unwrap).collect();
+        let mut skipped: Vec<_> = reader
+            .skipped()
+            .iter()
+            .map(|tile| (tile.path.clone(), tile.rows))
+            .collect();
+        skipped.sort();
+        (batches, skipped)
+    };
+    let (expected, skipped) = read(options.clone());
+    assert_eq!(skipped, [(tiles[1].clone(), 512), (tiles[2].clone(), 512)]);
+    for _ in 0..2 {
+        let (found, also) = read(options.clone().with_runtime(&runtime));
+        assert_same(&found, &expected);
+        assert_eq!(also, skipped);
+    }
+    assert_eq!((report(&runtime).rows, report(&runtime).filled), (1_024, 4));
 }
 
 const CHILD: &str = "RADIO_IO_TEST_CACHE";
