@@ -3,8 +3,17 @@
 
 use super::varint::varint;
 
+/// What levels turn out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Expected,
+    Others,
+    /// There is a level above the highest one: damage, of which decoders make this or that.
+    Impossible,
+}
+
 /// Are all levels the highest one? That of a value that is there.
-pub(super) fn are_all(bytes: &[u8], highest: u16, count: u64) -> bool {
+pub(super) fn are_all(bytes: &[u8], highest: u16, count: u64) -> Found {
     runs(bytes, highest, count, |_, run| match run {
         Run::Same(level) => level == highest,
         Run::Packed(levels) => levels.iter().all(|&level| level == highest),
@@ -12,7 +21,7 @@ pub(super) fn are_all(bytes: &[u8], highest: u16, count: u64) -> bool {
 }
 
 /// Do the repetition levels say: lists of `length` values each? That is 0 for the first value of a list and 1 for the others.
-pub(super) fn are_lists(bytes: &[u8], length: u64, count: u64) -> bool {
+pub(super) fn are_lists(bytes: &[u8], length: u64, count: u64) -> Found {
     runs(bytes, 1, count, |values, run| match run {
         Run::Same(level) => {
             let place = values.start % length;
@@ -34,24 +43,31 @@ enum Run<'a> {
     Packed(&'a [u16]),
 }
 
-/// Calls `check` with each run, and the numbers of its values, until it says no. Levels of more than 8 bits are not asked for.
-fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Range<u64>, Run<'_>) -> bool) -> bool {
+/// Calls `check` with each run, and the numbers of its values. Levels of more than 8 bits are not asked for.
+fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Range<u64>, Run<'_>) -> bool) -> Found {
     let width = 16 - highest.leading_zeros() as usize;
     if !(1..=8).contains(&width) {
-        return false;
+        return Found::Others;
     }
+    let mut found = Found::Expected;
     let mut at = 0;
     while at < count {
         let Some(head) = varint(|| next(&mut bytes)) else {
-            return false;
+            return Found::Others;
         };
+        if head >> 1 == 0 {
+            return Found::Others;
+        }
         if head & 1 == 0 {
-            let (Some(level), length) = (next(&mut bytes), head >> 1) else {
-                return false;
+            let Some(level) = next(&mut bytes).map(u16::from) else {
+                return Found::Others;
             };
-            let end = at.saturating_add(length).min(count);
-            if length == 0 || !check(at..end, Run::Same(level.into())) {
-                return false;
+            if level > highest {
+                return Found::Impossible;
+            }
+            let end = at.saturating_add(head >> 1).min(count);
+            if !check(at..end, Run::Same(level)) {
+                found = Found::Others;
             }
             at = end;
             continue;
@@ -59,7 +75,7 @@ fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Ran
         // Groups of eight levels, the lowest bits first.
         for _ in 0..head >> 1 {
             let Some((group, rest)) = bytes.split_at_checked(width) else {
-                return false;
+                return Found::Others;
             };
             bytes = rest;
             let mut bits = [0; 8];
@@ -67,19 +83,20 @@ fn runs(mut bytes: &[u8], highest: u16, count: u64, check: impl Fn(std::ops::Ran
             let bits = u64::from_le_bytes(bits);
             let levels: [u16; 8] = std::array::from_fn(|i| (bits >> (i * width) & ((1 << width) - 1)) as u16);
             let end = (at + 8).min(count);
-            if !check(at..end, Run::Packed(&levels[..(end - at) as usize])) {
-                return false;
+            let levels = &levels[..(end - at) as usize];
+            if levels.iter().any(|level| *level > highest) {
+                return Found::Impossible;
+            }
+            if !check(at..end, Run::Packed(levels)) {
+                found = Found::Others;
             }
             at = end;
             if at == count {
                 break;
             }
         }
-        if head >> 1 == 0 {
-            return false;
-        }
     }
-    true
+    found
 }
 
 fn next(bytes: &mut &[u8]) -> Option<u8> {
@@ -142,7 +159,8 @@ mod tests {
                 levels[at] = 1 - levels[at];
             }
             let count = levels.len() as u64;
-            prop_assert_eq!(are_lists(&encode(&levels, 1, &cuts), length, count), flip.is_none());
+            let expected = if flip.is_none() { Found::Expected } else { Found::Others };
+            prop_assert_eq!(are_lists(&encode(&levels, 1, &cuts), length, count), expected);
 
             let mut levels = vec![highest; levels.len()];
             if let Some(flip) = flip {
@@ -151,8 +169,15 @@ mod tests {
             }
             let width = 16 - highest.leading_zeros() as usize;
             let bytes = encode(&levels, width, &cuts);
-            prop_assert_eq!(are_all(&bytes, highest, count), flip.is_none());
-            prop_assert!(!are_all(&bytes[..bytes.len() - 1], highest, count));
+            prop_assert_eq!(are_all(&bytes, highest, count), expected);
+            prop_assert_eq!(are_all(&bytes[..bytes.len() - 1], highest, count), Found::Others);
+
+            // One level that no encoder writes, wherever it is.
+            if let Some(flip) = flip && highest != 3 && highest != 1 {
+                let at = flip.index(levels.len());
+                levels[at] = 3;
+                prop_assert_eq!(are_all(&encode(&levels, width, &cuts), highest, count), Found::Impossible);
+            }
         }
 
         #[test]

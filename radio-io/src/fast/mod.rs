@@ -25,6 +25,7 @@ use parquet::basic::{Compression, LogicalType, Type as PhysicalType};
 use parquet::file::metadata::ParquetMetaData;
 
 use self::header::{Encoding, Kind, Levels, PageHeader};
+use self::levels::Found;
 use self::scatter::Extent;
 use self::snappy::Run;
 use crate::storage::Positioned;
@@ -73,8 +74,17 @@ struct Page {
     rows: Range<u64>,
     /// Is it known that it has these rows and no others?
     is_sure: AtomicBool,
-    /// Where its values lie in the file as they are, once its levels were looked at; none where they do not.
-    runs: OnceLock<Option<Vec<Run>>>,
+    /// Where its values lie, once its levels were looked at; none where they have to be decompressed.
+    values: OnceLock<Option<Values>>,
+}
+
+/// The values of a page, which lie in the file as they are.
+#[derive(Debug)]
+struct Values {
+    /// The first bytes, which do not.
+    early: Vec<u8>,
+    /// All others.
+    runs: Vec<Run>,
 }
 
 /// What became of a page.
@@ -210,7 +220,7 @@ impl FixedLists {
                     offset,
                     rows: first_row..last_row,
                     is_sure: is_sure.into(),
-                    runs: OnceLock::new(),
+                    values: OnceLock::new(),
                 });
                 first_row = last_row;
             }
@@ -296,12 +306,20 @@ impl FixedLists {
             path: path.to_owned(),
             source,
         };
-        let runs = page.runs.get_or_init(|| self.runs(codec, is_compressed, page, file));
-        if let (Some(runs), Some(file)) = (runs, file.as_file()) {
+        let lie = page
+            .values
+            .get_or_init(|| self.values(codec, is_compressed, page, file));
+        if let (Some(Values { early, runs }), Some(file)) = (lie, file.as_file()) {
             // Each row goes from the file to its place.
             let extents = slots.iter_mut().flat_map(|slot| {
                 let row = (slot.row - page.rows.start) * slot.values.len() as u64;
-                extents(runs, level_bytes as u64 + row, slot.values)
+                let early = usize::try_from(row)
+                    .ok()
+                    .and_then(|row| early.get(row..))
+                    .unwrap_or_default();
+                let (first, rest) = slot.values.split_at_mut(early.len().min(slot.values.len()));
+                first.copy_from_slice(&early[..first.len()]);
+                extents(runs, level_bytes as u64 + row + first.len() as u64, rest)
             });
             scatter::read(file, extents).map_err(failed)?;
             return Ok(Outcome::Done);
@@ -341,8 +359,19 @@ impl FixedLists {
                 bytes
             };
             let (levels, values) = bytes.split_at(level_bytes);
-            if !self.has_lists(page, levels) {
-                return Ok(Outcome::NotFast);
+            match self.lists(page, levels) {
+                Found::Expected => {}
+                Found::Others => return Ok(Outcome::NotFast),
+                Found::Impossible => {
+                    let reason = format!(
+                        "leaf column {}, rows {} to {}: the page at byte {} has levels that cannot be: the file is damaged",
+                        self.leaf, page.rows.start, page.rows.end, page.offset
+                    );
+                    return Err(Error::Tile {
+                        path: path.to_owned(),
+                        source: reason.into(),
+                    });
+                }
             }
             for slot in slots {
                 let row = (slot.row - page.rows.start) as usize * self.length;
@@ -357,7 +386,7 @@ impl FixedLists {
 
     /// Where the values of a page lie in the file as they are; `None` where they do not, its levels are others, or all of it has to
     /// be read for its checksum.
-    fn runs(&self, codec: Compression, is_compressed: bool, page: &Page, file: &Positioned) -> Option<Vec<Run>> {
+    fn values(&self, codec: Compression, is_compressed: bool, page: &Page, file: &Positioned) -> Option<Values> {
         let PageHeader {
             stored,
             size,
@@ -375,7 +404,7 @@ impl FixedLists {
         // The levels of version 2 are not compressed.
         let plain = page.header.levels.plain_bytes();
         let compressed = page.offset.checked_add(plain as u64)?;
-        let (mut levels, mut runs) = if !is_compressed {
+        let (mut levels, early, mut runs) = if !is_compressed {
             let run = Run {
                 place: 0,
                 at: page.offset,
@@ -383,10 +412,12 @@ impl FixedLists {
             };
             let mut levels = vec![0; level_bytes];
             read(&mut levels, page.offset)?;
-            (levels, vec![run])
+            (levels, Vec::new(), vec![run])
         } else if codec == Compression::SNAPPY {
             let (inside, rest) = (level_bytes.checked_sub(plain)?, size.checked_sub(plain)?);
-            snappy::map(read, compressed, page.offset + stored as u64, inside, rest)?
+            let (mut first, runs) = snappy::map(read, compressed, page.offset + stored as u64, inside, rest)?;
+            let early = first.split_off(inside);
+            (first, early, runs)
         } else {
             return None;
         };
@@ -397,11 +428,11 @@ impl FixedLists {
             levels = before;
             runs.iter_mut().for_each(|run| run.place += plain as u64);
         }
-        self.has_lists(page, &levels).then_some(runs)
+        (self.lists(page, &levels) == Found::Expected).then_some(Values { early, runs })
     }
 
     /// Do the levels of a page say that all its rows are lists of the one length, without a null?
-    fn has_lists(&self, page: &Page, levels: &[u8]) -> bool {
+    fn lists(&self, page: &Page, levels: &[u8]) -> Found {
         let parts = match page.header.levels {
             Levels::Inside => behind_length(levels).and_then(|(repetition, rest)| {
                 let (definition, rest) = behind_length(rest)?;
@@ -415,15 +446,22 @@ impl FixedLists {
             }
             Levels::Old => None,
         };
+        let Some((repetition, definition)) = parts else {
+            return Found::Others;
+        };
         let values = page.header.values;
-        let has_lists = parts.is_some_and(|(repetition, definition)| {
-            levels::are_lists(repetition, self.length as u64, values)
-                && levels::are_all(definition, self.highest_definition, values)
-        });
-        if has_lists {
-            page.is_sure.store(true, Ordering::Relaxed);
+        let found = [
+            levels::are_lists(repetition, self.length as u64, values),
+            levels::are_all(definition, self.highest_definition, values),
+        ];
+        if found.contains(&Found::Impossible) {
+            return Found::Impossible;
         }
-        has_lists
+        if found.contains(&Found::Others) {
+            return Found::Others;
+        }
+        page.is_sure.store(true, Ordering::Relaxed);
+        Found::Expected
     }
 }
 

@@ -14,10 +14,17 @@ pub(super) struct Run {
     pub(super) length: u64,
 }
 
-/// Finds the runs of a page that is stored in `from..to` of a file, behind its first `levels` bytes, which are decompressed.
+/// A match of the levels may go on into the values by so many bytes: where the first of them is as the levels would go on.
+const OVER: usize = 64;
+
+/// A page with more matches is one that compresses: it is better decompressed.
+const COPIES: usize = 16;
+
+/// Finds the runs of a page that is stored in `from..to` of a file, behind its first bytes, which are decompressed: `levels` of
+/// them, and a few more where a match goes on.
 ///
-/// `None` if there is anything but literals behind the levels, if the sizes do not fit, or where `read` fails. What it reads is
-/// the levels and the tags between the literals.
+/// `None` if there is much else than literals behind these, if the sizes do not fit, or where `read` fails. What it reads is
+/// the first bytes and the tags between the literals.
 pub(super) fn map(
     read: impl FnMut(&mut [u8], u64) -> Option<()>,
     from: u64,
@@ -37,7 +44,7 @@ pub(super) fn map(
     }
     let mut head: Vec<u8> = Vec::with_capacity(levels);
     let mut runs: Vec<Run> = Vec::new();
-    let mut place = 0;
+    let (mut place, mut copies) = (0, 0);
     while stored.at < to {
         let tag = stored.byte()?;
         let (bytes, code) = (tag & 3, u64::from(tag >> 2));
@@ -46,7 +53,7 @@ pub(super) fn map(
                 short @ ..60 => short + 1,
                 long => stored.number(long - 59)? + 1,
             };
-            let inside = length.min((levels - head.len()) as u64);
+            let inside = length.min(levels.saturating_sub(head.len()) as u64);
             stored.append(inside, &mut head)?;
             let rest = length - inside;
             if rest > 0 {
@@ -64,18 +71,28 @@ pub(super) fn map(
                 2 => (code + 1, stored.number(2)?),
                 _ => (code + 1, stored.number(4)?),
             };
-            let offset = usize::try_from(offset).ok()?;
-            // A match behind the levels would have to be looked up in what is not read here.
-            if offset == 0 || offset > head.len() || head.len() as u64 + length > levels as u64 {
-                return None;
-            }
-            for _ in 0..length {
-                head.push(head[head.len() - offset]);
+            if head.len() as u64 == place {
+                let offset = usize::try_from(offset).ok()?;
+                let end = head.len() as u64 + length;
+                if offset == 0 || offset > head.len() || end > (levels + OVER) as u64 {
+                    return None;
+                }
+                for _ in 0..length {
+                    head.push(head[head.len() - offset]);
+                }
+            } else {
+                // In noise a few bytes are the same by chance, about once in sixty pages.
+                copies += 1;
+                let source = place.checked_sub(offset)?;
+                let is_in = |run: &&Run| run.place <= source && source + length <= run.place + run.length;
+                let run = runs.iter().rev().find(is_in).filter(|_| copies <= COPIES)?;
+                let at = run.at + (source - run.place);
+                runs.push(Run { place, at, length });
             }
             place += length;
         }
     }
-    (place == size as u64 && head.len() == levels).then_some((head, runs))
+    (place == size as u64 && head.len() >= levels).then_some((head, runs))
 }
 
 /// The stored bytes of a page, read a little at a time.
@@ -143,6 +160,7 @@ mod tests {
             Some(())
         };
         let (mut page, runs) = map(read, from as u64, file.len() as u64, levels, size)?;
+        assert!((levels..levels + OVER + 1).contains(&page.len()));
         for run in runs {
             assert_eq!(run.place, page.len() as u64);
             page.extend(&file[run.at as usize..(run.at + run.length) as usize]);
@@ -159,6 +177,8 @@ mod tests {
             values in prop_oneof![0..4_000_usize, 60_000..300_000_usize],
             letters in prop_oneof![Just(2_u64), Just(256)],
             before in 0..9_usize,
+            over in 0..60_usize,
+            again in proptest::collection::vec((any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 4..9_usize), 0..6),
             seed: u64,
             damage in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),
         ) {
@@ -169,9 +189,16 @@ mod tests {
             };
             let mut page: Vec<u8> = (0..levels).map(|i| (i % period) as u8).collect();
             page.extend((0..values).map(|_| next()));
-            if letters == 256 && values > 0 {
-                // Else a match of the levels may go on into the noise, one time in 256.
-                page[levels] = 255;
+            // A match of the levels may go on into the noise.
+            if over < values && levels > 2 * period + 64 {
+                (levels..levels + over).for_each(|i| page[i] = (i % period) as u8);
+            }
+            // And parts of the noise come again.
+            for (from, to, length) in again {
+                if values > 100 {
+                    let (from, to) = (levels + from.index(values - 10), levels + to.index(values - 10));
+                    page.copy_within(from..from + length, to);
+                }
             }
             let mut file = vec![7; before];
             file.extend(snap::raw::Encoder::new().compress_vec(&page).unwrap());
