@@ -21,7 +21,7 @@ use radio_datasheet::{Answers, Datasheet};
 use radio_fof::{Density, RedshiftFof, Survey, group_sizes};
 use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, Selection, SyncOptions};
 use radio_io::mock::Mock;
-use radio_io::{BadTiles, ReadOptions, Reader, Shuffle, SpectrumBatch};
+use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle, SpectrumBatch};
 use radio_models::{
     AnomalyScorer, PatchAutoencoder, PatchAutoencoderConfig, ScoreFile, Tokens, Trainer, TrainerOptions,
 };
@@ -80,9 +80,26 @@ pub(crate) struct Options {
     /// The survey's own answers for the datasheet, in TOML [default: OUT/answers.toml, made where it is missing]
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// How much of this machine to use, in TOML: threads, cpus, memory, cache, cache_folder [default: all CPUs, no cache]
+    #[arg(long, value_name = "FILE")]
+    resources: Option<PathBuf>,
 }
 
 impl Options {
+    /// How all steps read: what is bad is left out, and named.
+    fn read(&self) -> Result<ReadOptions> {
+        let resources = match &self.resources {
+            None => Resources::default(),
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+                toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?
+            }
+        };
+        Ok(ReadOptions::default()
+            .with_bad_tiles(BadTiles::Skip)
+            .with_runtime(&Runtime::new(&resources)?))
+    }
+
     /// The rows that were asked for.
     fn selection(&self) -> Selection {
         let mut selection = Selection::all();
@@ -161,6 +178,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
     // What people wrote is read first: a slip in it should not end a long run.
     let answers = options.answers()?;
+    let read = options.read()?;
     let in_out = || format!("sqlite:{}", escaped(&options.out.join("index.db")));
     let index = Index::open(&options.database.clone().unwrap_or_else(in_out)).await?;
     let report = Report {
@@ -181,11 +199,11 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         if plan.is_empty() {
             return Err(format!("nothing to read: no row of a readable tile has {}", options.selected()).into());
         }
-        let longest = stream(&plan, options, &report)?;
+        let longest = stream(&plan, &read, options, &report)?;
         let tokens = tokenizer.tokens(longest);
         let tokenizer = tokenizer.clone().min_tokens(tokens);
-        let model = train(&plan, &tokenizer, tokens, options, &report)?;
-        let scores = score(&plan, &tokenizer, &model, &options.out, &report)?;
+        let model = train(&plan, &read, &tokenizer, tokens, options, &report)?;
+        let scores = score(&plan, &read, &tokenizer, &model, &options.out, &report)?;
         let hash = model.fingerprint()?;
         let settings = format!(
             "{tokenizer}; {} steps, seed {}; {}",
@@ -287,12 +305,9 @@ async fn sync(
 }
 
 /// Step 3: one shuffled pass over the selected spectra, as a training loop sees them. Returns the longest spectrum.
-fn stream(plan: &ReadPlan, options: &Options, report: &Report) -> Result<usize> {
+fn stream(plan: &ReadPlan, read: &ReadOptions, options: &Options, report: &Report) -> Result<usize> {
     let bar = progress("streaming", plan.rows());
-    let read = ReadOptions::default()
-        .with_bad_tiles(BadTiles::Skip)
-        .with_shuffle(Shuffle::window())
-        .with_seed(options.seed);
+    let read = read.clone().with_shuffle(Shuffle::window()).with_seed(options.seed);
     let (mut rows, mut pixels, mut longest) = (0, 0, 0);
     let step = Instant::now();
     let mut reader = Reader::new(plan, read)?;
@@ -325,6 +340,7 @@ fn stream(plan: &ReadPlan, options: &Options, report: &Report) -> Result<usize> 
 /// Step 4: tokens, and an autoencoder trained on them.
 fn train(
     plan: &ReadPlan,
+    read: &ReadOptions,
     tokenizer: &Tokenizer,
     tokens: usize,
     options: &Options,
@@ -337,8 +353,8 @@ fn train(
     let steps = options.steps.get();
     let mut trainer = Trainer::new(TrainerOptions::default().with_steps(steps), model)?;
     let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
-    let read = ReadOptions::default()
-        .with_bad_tiles(BadTiles::Skip)
+    let read = read
+        .clone()
         .with_batch_rows(batch_rows)
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
@@ -378,6 +394,7 @@ fn train(
 /// Step 4, second half: every selected spectrum gets a score, in a Parquet file and for the index.
 fn score(
     plan: &ReadPlan,
+    read: &ReadOptions,
     tokenizer: &Tokenizer,
     model: &PatchAutoencoder,
     out: &Path,
@@ -389,7 +406,7 @@ fn score(
     let bar = progress("scoring", plan.rows());
     let (mut scores, mut rows) = (Vec::new(), 0);
     let step = Instant::now();
-    for batch in Reader::new(plan, ReadOptions::default().with_bad_tiles(BadTiles::Skip))? {
+    for batch in Reader::new(plan, read.clone())? {
         let batch = batch?;
         let tokenized = tokenize(tokenizer, &batch)?;
         let scored = scorer.score(&as_tokens(&batch, &tokenized)?)?;
