@@ -418,7 +418,7 @@ fn gather(window: &Window, opened: &[Option<Opened>], batches: &mut [Filling], f
 
 /// The threads that decode, for all readers of a program. They never wait for a consumer, who may be a worker of rayon's
 /// global pool.
-fn decoders() -> Result<&'static ThreadPool> {
+pub(crate) fn decoders() -> Result<&'static ThreadPool> {
     static DECODERS: OnceLock<ThreadPool> = OnceLock::new();
     if let Some(pool) = DECODERS.get() {
         return Ok(pool);

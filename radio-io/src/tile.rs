@@ -36,7 +36,7 @@ pub(crate) struct Tile {
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::Io {
             path: path.to_owned(),
             source,

@@ -8,6 +8,7 @@
 
 mod bad_tiles;
 mod fast;
+mod filter;
 #[cfg(feature = "mock")]
 mod mock;
 mod reading;
