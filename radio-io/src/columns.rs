@@ -1,6 +1,6 @@
 //! Which columns of a tile hold what: the three dialects.
 
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 use crate::arms::{self, Arm};
 use crate::decode::{FLUX, ID, IVAR, MASK, WAVELENGTH};
@@ -104,19 +104,18 @@ impl Columns {
 
 /// Does the schema have a column with this dotted path?
 pub(crate) fn has(schema: &Schema, path: &str) -> bool {
+    field(schema, path).is_some()
+}
+
+/// The column with this dotted path.
+pub(crate) fn field<'a>(schema: &'a Schema, path: &str) -> Option<&'a Field> {
     let mut names = path.split('.');
-    let Some(field) = names.next().and_then(|name| schema.field_with_name(name).ok()) else {
-        return false;
-    };
-    let mut data_type = field.data_type();
+    let mut field = schema.field_with_name(names.next()?).ok()?;
     for name in names {
-        let DataType::Struct(fields) = data_type else {
-            return false;
+        let DataType::Struct(fields) = field.data_type() else {
+            return None;
         };
-        let Some((_, field)) = fields.find(name) else {
-            return false;
-        };
-        data_type = field.data_type();
+        field = fields.find(name)?.1;
     }
-    true
+    Some(field)
 }

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! The plan usually comes from radio-index; a [`ReadPlan`] made of [`TileSlice`]s does as well. [`SpectrumBatch`] has the schema
-//! of a batch, [`SpectrumColumns`] the dialects of tiles.
+//! of a batch, [`SpectrumColumns`] the dialects of tiles. [`Filter`] narrows a plan by any column of the tiles.
 //!
 //! # Features
 //!
@@ -46,6 +46,7 @@ mod error;
 mod fast;
 mod fetch;
 mod filling;
+mod filter;
 mod grid;
 mod metrics;
 #[cfg(feature = "mock")]
@@ -74,6 +75,7 @@ pub use batch::{Spectrum, SpectrumBatch};
 pub use cache::CacheReport;
 pub use error::{Error, Result};
 pub use fetch::fetch;
+pub use filter::{Filter, Filtered, Scalar};
 pub use metrics::Metrics;
 pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 #[cfg(feature = "progress")]

@@ -47,7 +47,7 @@ pub(crate) struct Kept {
 }
 
 impl Source {
-    fn open(uri: &str, storage: &Storage) -> Result<Self> {
+    pub(crate) fn open(uri: &str, storage: &Storage) -> Result<Self> {
         let file = storage.open(uri)?;
         // With the page index, pages before the wanted rows are not decoded.
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
@@ -194,7 +194,7 @@ impl Tiles {
         }
         // Two threads may open the same tile; one of the two is kept.
         let tile = Arc::new(Tile::open(uri, &self.storage, &self.options)?);
-        self.check(uri, tile.source.file.stamp)?;
+        check(&self.plan, uri, tile.source.file.stamp)?;
         let most = match self.options.shuffle {
             Shuffle::Global => usize::MAX,
             Shuffle::None | Shuffle::Window { .. } => MOST_OPEN,
@@ -227,22 +227,22 @@ impl Tiles {
     /// What tells a tile from another one in its place, by now.
     pub(crate) fn stamp(&self, uri: &str) -> Result<Stamp> {
         let stamp = self.storage.stamp(uri)?;
-        self.check(uri, stamp)?;
+        check(&self.plan, uri, stamp)?;
         Ok(stamp)
-    }
-
-    /// Is the tile the one that the plan was made for?
-    fn check(&self, uri: &str, stamp: Stamp) -> Result<()> {
-        match self.plan.tile(uri) {
-            Some(known) if known.mtime_ns != 0 && (known.size, known.mtime_ns) != (stamp.size, stamp.mtime_ns) => {
-                Err(Error::Changed { path: uri.into() })
-            }
-            _ => Ok(()),
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Is the tile the one that the plan was made for?
+pub(crate) fn check(plan: &ReadPlan, uri: &str, stamp: Stamp) -> Result<()> {
+    match plan.tile(uri) {
+        Some(known) if known.mtime_ns != 0 && (known.size, known.mtime_ns) != (stamp.size, stamp.mtime_ns) => {
+            Err(Error::Changed { path: uri.into() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@
 mod bad_tiles;
 mod cache;
 mod fast;
+mod filter;
 #[cfg(feature = "mock")]
 mod mock;
 mod python;
