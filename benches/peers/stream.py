@@ -16,6 +16,7 @@ packages) counts along. For peers of several processes it is the sum, each share
 """
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import itertools
@@ -115,35 +116,43 @@ def with_torch_workers(files, scratch, notes):
     return with_torch(files, scratch, notes, workers=2)
 
 
-def load(files, scratch, **how):
+def import_datasets(files, scratch):
+    """What loads the tiles."""
     os.environ.update(HF_HOME=str(scratch), HF_HUB_OFFLINE="1")
     import datasets
 
     datasets.disable_progress_bars()
-    return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train", **how)
+    return functools.partial(datasets.load_dataset, "parquet", data_files=[str(file) for file in files], split="train")
 
 
 def with_datasets(files, scratch, notes):
-    data = load(files, scratch, streaming=True).with_format("numpy")
+    # An epoch's clock has five seconds asleep in it: datasets waits so long for Arrow's threads to end.
+    data = import_datasets(files, scratch)(streaming=True).with_format("numpy")
     return lambda seed: map(columns, data.shuffle(seed=seed, buffer_size=WINDOW).iter(BATCH))
 
 
 def with_datasets_torch(files, scratch, notes):
     import torch.utils.data
 
-    data = load(files, scratch, streaming=True).with_format("torch")
+    data = import_datasets(files, scratch)(streaming=True).with_format("torch")
     return lambda seed: map(
         columns, torch.utils.data.DataLoader(data.shuffle(seed=seed, buffer_size=WINDOW), batch_size=BATCH)
     )
 
 
 def with_datasets_mapped(files, scratch, notes):
-    import datasets  # noqa: F401
-
+    load = import_datasets(files, scratch)
     start = time.perf_counter(), cpu()
-    data = load(files, scratch).with_format("numpy")
+    data = load().with_format("numpy")
     notes.append(told_copy(*start))
     return lambda seed: map(columns, data.shuffle(seed=seed).iter(BATCH))
+
+
+def import_daft():
+    os.environ.update(DAFT_PROGRESS_BAR="0", DO_NOT_TRACK="true")
+    import daft
+
+    return daft
 
 
 def with_daft(files, scratch, notes):
@@ -164,13 +173,6 @@ def with_daft_window(files, scratch, notes):
         return batches(samples(daft.read_parquet(order).to_arrow_iter(), random))
 
     return epoch
-
-
-def import_daft():
-    os.environ.update(DAFT_PROGRESS_BAR="0", DO_NOT_TRACK="true")
-    import daft
-
-    return daft
 
 
 def with_ray(files, scratch, notes):
@@ -226,7 +228,7 @@ PEERS = {
         with_datasets_torch,
     ),
     "datasets-mapped": ("Hugging Face datasets, memory-mapped copy, global, numpy", ["datasets"], with_datasets_mapped),
-    "daft": ("Daft, global, its torch loader", ["daft", "torch"], with_daft),
+    "daft": ("Daft, global, its torch loader", ["daft", "pyarrow", "torch"], with_daft),
     "daft-window": ("Daft's Arrow batches and numpy, window", ["daft", "pyarrow"], with_daft_window),
     "ray": ("Ray Data, 2 CPUs, window", ["ray", "pyarrow"], with_ray),
     "mapped": ("numpy over a memory-mapped Arrow copy, global", ["pyarrow"], with_mapped),
@@ -258,7 +260,6 @@ def measure(name, files, scratch, epochs):
         first = None
         wall, used = time.perf_counter(), cpu()
         for batch in epoch(SEED + number):
-            batch = batch if isinstance(batch, (tuple, list)) else columns(batch)
             ids, flux, ivar = batch
             assert flux.shape == ivar.shape == (len(ids), PIXELS) and len(ids) <= BATCH, (flux.shape, ivar.shape)
             assert {str(flux.dtype), str(ivar.dtype)} <= {"float32", "torch.float32"}, (flux.dtype, ivar.dtype)
