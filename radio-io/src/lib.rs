@@ -51,6 +51,7 @@ mod grid;
 mod metrics;
 #[cfg(feature = "mock")]
 pub mod mock;
+mod opening;
 mod options;
 mod order;
 mod permutation;

@@ -13,19 +13,18 @@ use radio_index::ReadPlan;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::budget::Budget;
-use crate::cache::{self, Block, Cache, Found};
 use crate::decode::{FLUX_UNIT, Part};
 use crate::fast::Slot;
 use crate::filling::Filling;
 use crate::grid::Grid;
 use crate::metrics::Counters;
+use crate::opening::{Opened, Opener, Origin, Wanted, wanted};
 use crate::order::{Piece, Window};
 use crate::queue::{Event, Gone, Sender};
 use crate::reader::SkippedTile;
 use crate::ring::Ring;
 use crate::task::Task;
-use crate::tile::{Tile, Tiles};
-use crate::{BadTiles, Error, ReadOptions, Result, Runtime, Shuffle};
+use crate::{BadTiles, Error, ReadOptions, Result, Runtime};
 
 /// Why the reading thread stops early.
 pub(crate) enum Stop {
@@ -53,9 +52,8 @@ pub(crate) struct Producer {
     runtime: Runtime,
     sender: Sender,
     counters: Arc<Counters>,
-    tiles: Tiles,
+    opener: Opener,
     budget: Budget,
-    cache_key: String,
     ring: Arc<Ring>,
     /// The batch that the windows before did not fill.
     filling: Option<Filling>,
@@ -65,30 +63,6 @@ pub(crate) struct Producer {
     unshaped: Vec<u64>,
     /// What all tiles have to have in common.
     kind: Option<(SchemaRef, Option<Grid>)>,
-}
-
-/// A piece that is being read.
-struct Opened {
-    origin: Origin,
-    /// Its rows that are wanted: their places in the piece, ascending, and their numbers in the file.
-    wanted: Wanted,
-    /// All of these but their matrices.
-    rows: RecordBatch,
-    /// Where each wanted row is in `rows`; none where they are the same ones.
-    places: Option<Vec<usize>>,
-}
-
-/// Where the matrices of a piece are.
-enum Origin {
-    Tile(Arc<Tile>),
-    Cache(Arc<Block>),
-}
-
-/// Rows of a piece: their places in it, ascending, and their numbers in the file.
-#[derive(Clone, Default)]
-struct Wanted {
-    places: Vec<usize>,
-    numbers: Vec<u64>,
 }
 
 impl Producer {
@@ -101,10 +75,10 @@ impl Producer {
         batches: Range<u64>,
     ) -> Self {
         let budget = Budget::new(&options, &runtime, batches.end);
+        let ring = runtime.ring();
         Self {
-            tiles: Tiles::new(plan, options.clone()),
-            ring: runtime.ring(),
-            cache_key: cache::key_of(&options),
+            opener: Opener::new(plan, options.clone(), runtime.clone(), ring.clone(), counters.clone()),
+            ring,
             budget,
             options,
             runtime,
@@ -147,7 +121,12 @@ impl Producer {
         let mut rows = opened.iter().flatten();
         let bytes = match self.pixels() {
             0 => rows.next().map_or(0, |this| {
-                this.rows.get_array_memory_size() / this.rows.num_rows().max(1)
+                let sizes = this
+                    .rows
+                    .columns()
+                    .iter()
+                    .map(|column| column.to_data().get_slice_memory_size());
+                sizes.map(Result::unwrap_or_default).sum::<usize>() / this.rows.num_rows().max(1)
             }),
             pixels => {
                 let parts = if rows.any(Opened::has_mask) { 3 } else { 2 };
@@ -156,7 +135,8 @@ impl Producer {
         };
         let most = self.budget.batches(bytes)?;
         // The consumer has one.
-        self.ring.allow((most + 1) * self.options.batch_rows.get() * bytes);
+        let batch_bytes = self.options.batch_rows.get().saturating_mul(bytes);
+        self.ring.allow(most.saturating_add(1).saturating_mul(batch_bytes));
         let before = Instant::now();
         self.sender.reserve(batches, most)?;
         self.counters.producer_waited(before.elapsed());
@@ -226,7 +206,7 @@ impl Producer {
         let counts: Vec<usize> = wanted.iter().map(|wanted| wanted.places.len()).collect();
         let pieces: Vec<(&Piece, Wanted)> = window.pieces.iter().zip(wanted).collect();
         let open = |(piece, wanted): (&Piece, Wanted)| -> Option<Result<Opened>> {
-            (!wanted.places.is_empty()).then(|| self.open_piece(piece, wanted))
+            (!wanted.places.is_empty()).then(|| self.opener.open(piece, wanted))
         };
         let outcomes: Vec<Option<Result<Opened>>> = self
             .runtime
@@ -246,45 +226,6 @@ impl Producer {
             });
         }
         Ok(opened)
-    }
-
-    fn open_piece(&self, piece: &Piece, wanted: Wanted) -> Result<Opened> {
-        if let Some(cache) = self.runtime.cache()
-            && let Some(block) = self.cached(cache, piece, &wanted)?
-        {
-            let places = wanted.numbers.iter().map(|row| block.find(*row));
-            return Ok(Opened {
-                places: Some(places.flatten().collect()),
-                rows: block.rows.clone(),
-                wanted,
-                origin: Origin::Cache(block),
-            });
-        }
-        Opened::read(&self.tiles, piece, wanted, &self.options)
-    }
-
-    /// The block of a cache that has the rows of a piece; `None` where they have to be read from their tile.
-    fn cached(&self, cache: &Cache, piece: &Piece, wanted: &Wanted) -> Result<Option<Arc<Block>>> {
-        let stamp = self.tiles.stamp(&piece.uri)?;
-        let in_block = cache::Wanted::new(&self.cache_key, &piece.uri, stamp, &wanted.numbers);
-        let others = match cache.find(&in_block) {
-            Found::All(block) => {
-                self.counters.rows_from_cache(wanted.numbers.len() as u64);
-                return Ok(Some(block));
-            }
-            Found::Others(block) => Some(block),
-            Found::Nothing => None,
-        };
-        // What another plan put there stays.
-        let mut numbers = self.tiles.planned(&piece.uri, in_block.block());
-        numbers.extend(others.iter().flat_map(|block| block.numbers.iter()));
-        numbers.sort_unstable();
-        numbers.dedup();
-        let tile = self.tiles.get(&piece.uri)?;
-        let read = || tile.read_whole(&numbers, &self.options, &self.ring);
-        // Where a row of another piece is bad, only that piece has to know.
-        let filled = cache.fill(&in_block, &numbers, tile.source.row_bytes(), read);
-        Ok(filled.unwrap_or_default())
     }
 
     /// What becomes of a piece that cannot be read.
@@ -429,80 +370,6 @@ impl Producer {
             path: PathBuf::from(&*piece.uri),
             reason,
         })
-    }
-}
-
-/// Of each piece, the rows that are wanted.
-fn wanted(window: &Window) -> Vec<Wanted> {
-    let mut wanted = vec![Wanted::default(); window.pieces.len()];
-    for &(piece, row) in &window.order {
-        wanted[piece].places.push(row);
-    }
-    for (wanted, piece) in wanted.iter_mut().zip(&window.pieces) {
-        wanted.places.sort_unstable();
-        let mut places = wanted.places.iter().peekable();
-        let numbers = piece.numbers().enumerate();
-        wanted.numbers = numbers
-            .filter_map(|(place, number)| places.next_if_eq(&&place).map(|_| number))
-            .collect();
-    }
-    wanted
-}
-
-impl Wanted {
-    /// Which of the wanted rows is at this place of the piece?
-    fn find(&self, place: usize) -> Option<usize> {
-        self.places.binary_search(&place).ok()
-    }
-
-    /// Number in the file of the row at this place of the piece.
-    fn number(&self, place: usize) -> Option<u64> {
-        self.numbers.get(self.find(place)?).copied()
-    }
-}
-
-impl Opened {
-    fn has_mask(&self) -> bool {
-        match &self.origin {
-            Origin::Tile(tile) => tile.has_mask(),
-            Origin::Cache(block) => block.parts[Part::Mask as usize].is_some(),
-        }
-    }
-
-    fn grid(&self) -> Option<&Grid> {
-        match &self.origin {
-            Origin::Tile(tile) => tile.columns.grid(),
-            Origin::Cache(block) => block.grid.as_ref(),
-        }
-    }
-
-    fn read(tiles: &Tiles, piece: &Piece, wanted: Wanted, options: &ReadOptions) -> Result<Self> {
-        let tile = tiles.get(&piece.uri)?;
-        if options.shuffle == Shuffle::Global && tile.columns.grid().is_some() {
-            // A tile comes up again and again.
-            let kept = tiles.kept(&piece.uri, &tile)?;
-            let places = wanted.numbers.iter().map(|row| kept.numbers.binary_search(row));
-            return Ok(Self {
-                places: places.collect::<Result<_, _>>().ok(),
-                rows: kept.rows.clone(),
-                wanted,
-                origin: Origin::Tile(tile),
-            });
-        }
-        Ok(Self {
-            rows: tile.read(&wanted.numbers, options)?,
-            places: None,
-            wanted,
-            origin: Origin::Tile(tile),
-        })
-    }
-
-    /// Where in `rows` the row is that has this place in the piece.
-    fn find(&self, place: usize) -> Option<usize> {
-        let found = self.wanted.find(place)?;
-        self.places
-            .as_ref()
-            .map_or(Some(found), |places| places.get(found).copied())
     }
 }
 
