@@ -4,6 +4,9 @@
 //! CPU-seconds (of all threads) per GB of decoded flux and ivar, and the peak of the process's memory. Every row is measured in
 //! the same run, in a process of its own, five times, and the middle one is told; parquet's own reader, which decodes into record batches and
 //! gathers rows from them, is the peer, copies of warm memory and reads from the page cache are the limit.
+//!
+//! `python benches/peers/stream.py target/tmp/stream/Snappy` measures the same epoch with pyarrow, PyTorch, Hugging Face datasets, Daft and
+//! Ray Data.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
