@@ -14,6 +14,8 @@ pub(crate) struct Budget {
     /// Batches that may have to be filled together, one of which was begun by the window before.
     together: usize,
     prefetch: usize,
+    /// Batches that the consumer has meanwhile: one, unless the pass has no other.
+    with_consumer: usize,
 }
 
 impl Budget {
@@ -32,6 +34,7 @@ impl Budget {
             memory: runtime.resources().memory,
             together: together.min(usize::try_from(batches).unwrap_or(usize::MAX)),
             prefetch: options.prefetch.get(),
+            with_consumer: usize::from(batches > 1),
         }
     }
 
@@ -42,11 +45,10 @@ impl Budget {
     /// [`Error::Option`] where the user's memory does not even hold those that are filled together.
     pub(crate) fn batches(&self, row_bytes: usize) -> Result<usize> {
         let batch_bytes = (row_bytes as u64).saturating_mul(self.batch_rows as u64).max(1);
-        // The consumer has one.
         let fit = |bytes: u64| {
             usize::try_from(bytes / batch_bytes)
                 .unwrap_or(usize::MAX)
-                .saturating_sub(1)
+                .saturating_sub(self.with_consumer)
         };
         let most = self.together.saturating_add(self.prefetch);
         match self.memory {
@@ -60,8 +62,8 @@ impl Budget {
                 expected: format!(
                     "at least {} bytes: {} batches of {batch_bytes} bytes, which are filled together or are the consumer's; or \
                      ask for smaller batches or a smaller window",
-                    batch_bytes.saturating_mul(self.together as u64 + 1),
-                    self.together + 1
+                    batch_bytes.saturating_mul((self.together + self.with_consumer) as u64),
+                    self.together + self.with_consumer
                 ),
             }),
         }
@@ -70,6 +72,10 @@ impl Budget {
 
 /// Rows in the order of the plan that are read together: more where there are many threads, which changes nothing in their order.
 pub(crate) fn rows_at_once(options: &ReadOptions, runtime: &Runtime) -> usize {
-    let pieces = (runtime.threads() / 2).clamp(1, 4);
+    // A budget that was written down has to do everywhere.
+    let pieces = match runtime.resources().memory {
+        None => (runtime.threads() / 2).clamp(1, 4),
+        Some(_) => 1,
+    };
     options.batch_rows.get().max(PIECE_ROWS as usize * pieces)
 }

@@ -12,7 +12,7 @@ use crate::metrics::Counters;
 use crate::order::{Piece, Window};
 use crate::ring::Ring;
 use crate::tile::{Tile, Tiles};
-use crate::{ReadOptions, Result, Runtime, Shuffle};
+use crate::{Error, ReadOptions, Result, Runtime, Shuffle};
 
 /// Opens pieces, out of the cache or their tiles.
 pub(crate) struct Opener {
@@ -70,10 +70,10 @@ impl Opener {
     pub(crate) fn open(&self, piece: &Piece, wanted: Wanted) -> Result<Opened> {
         if let Some(cache) = self.runtime.cache()
             && let Some(block) = self.cached(cache, piece, &wanted)?
+            && let Some(places) = wanted.numbers.iter().map(|row| block.find(*row)).collect()
         {
-            let places = wanted.numbers.iter().map(|row| block.find(*row));
             return Ok(Opened {
-                places: Some(places.flatten().collect()),
+                places: Some(places),
                 rows: block.rows.clone(),
                 wanted,
                 origin: Origin::Cache(block),
@@ -86,23 +86,29 @@ impl Opener {
     fn cached(&self, cache: &Cache, piece: &Piece, wanted: &Wanted) -> Result<Option<Arc<Block>>> {
         let stamp = self.tiles.stamp(&piece.uri)?;
         let in_block = cache::Wanted::new(&self.cache_key, &piece.uri, stamp, &wanted.numbers);
-        let others = match cache.find(&in_block) {
-            Found::All(block) => {
-                self.counters.rows_from_cache(wanted.numbers.len() as u64);
-                return Ok(Some(block));
-            }
-            Found::Others(block) => Some(block),
-            Found::Nothing => None,
-        };
-        // What another plan put there stays.
-        let mut numbers = self.tiles.planned(&piece.uri, in_block.block());
-        numbers.extend(others.iter().flat_map(|block| block.numbers.iter()));
-        numbers.sort_unstable();
-        numbers.dedup();
+        if let Found::All(block) = cache.find(&in_block) {
+            self.counters.rows_from_cache(wanted.numbers.len() as u64);
+            return Ok(Some(block));
+        }
+        let planned = self.tiles.planned(&piece.uri, in_block.block());
         let tile = self.tiles.get(&piece.uri)?;
-        let read = || tile.read_whole(&numbers, &self.options, &self.ring);
+        let changed = || Error::Changed {
+            path: tile.source.path().to_owned(),
+        };
+        // It may have been opened before another one came in its place, which the cache would take it for.
+        if tile.source.file.stamp != stamp {
+            return Err(changed());
+        }
+        let read = |numbers: &[u64]| {
+            let rows = tile.read_whole(numbers, &self.options, &self.ring)?;
+            if self.tiles.stamp_now(&piece.uri)? == stamp {
+                Ok(rows)
+            } else {
+                Err(changed())
+            }
+        };
         // Where a row of another piece is bad, only that piece has to know.
-        let filled = cache.fill(&in_block, &numbers, tile.source.row_bytes(), read);
+        let filled = cache.fill(&in_block, &planned, tile.source.row_bytes(), read);
         Ok(filled.unwrap_or_default())
     }
 

@@ -7,7 +7,7 @@ use radio_index::{ReadPlan, TileSlice};
 
 use crate::cache::block_of;
 use crate::permutation::{Dice, Permutation};
-use crate::{ReadOptions, Shuffle};
+use crate::{BadTiles, ReadOptions, Shuffle};
 
 /// Rows of a tile that are read together, at most. Smaller pieces mix better and cost more seeking.
 pub(crate) const PIECE_ROWS: u64 = 256;
@@ -51,15 +51,20 @@ pub(crate) struct Window {
     pub(crate) pieces: Vec<Piece>,
     /// (piece, row in the piece), in order.
     pub(crate) order: Vec<(usize, usize)>,
+    /// Number of the first of these rows in the pass.
+    pub(crate) first: u64,
+    /// For each piece, what it is a part of: if a row is bad, all of that is left out.
+    pub(crate) whole: Vec<usize>,
 }
 
 impl Window {
     /// The same rows in pieces that are each within one of the blocks of a tile which a cache keeps together.
     pub(crate) fn by_blocks(&self) -> Self {
         let mut pieces: Vec<Piece> = Vec::new();
+        let mut whole = Vec::new();
         // For each piece: where its parts begin in it, and which pieces these are now.
         let mut parts: Vec<Vec<(usize, usize)>> = Vec::with_capacity(self.pieces.len());
-        for piece in &self.pieces {
+        for (number, piece) in self.pieces.iter().enumerate() {
             let (mut at, mut of_piece) = (0, Vec::new());
             let mut block = None;
             for rows in &piece.rows {
@@ -67,6 +72,7 @@ impl Window {
                 while from < rows.end {
                     let this = block_of(from);
                     if block.as_ref() != Some(&this) {
+                        whole.push(self.whole[number]);
                         of_piece.push((at, pieces.len()));
                         let uri = piece.uri.clone();
                         pieces.push(Piece { uri, rows: Vec::new() });
@@ -91,6 +97,8 @@ impl Window {
         Self {
             order: order.collect(),
             pieces,
+            first: self.first,
+            whole,
         }
     }
 }
@@ -120,24 +128,35 @@ pub(crate) fn windows(
     let rows = first..first + rows_of_rank(&plan, options);
     let mut dice = Dice::new(options.seed, options.epoch);
     let pieces = pieces(plan.clone());
+    // Which rows are left out with a bad one must not depend on where a pass was resumed.
+    let has_whole_windows = options.bad_tiles == BadTiles::Skip;
     match options.shuffle {
-        Shuffle::None => Box::new(of_pieces(pieces, rows, start, at_once, |_| ())),
+        Shuffle::None => Box::new(of_pieces(pieces, rows, start, at_once, has_whole_windows, |_| ())),
         Shuffle::Window { rows: window } => {
             let mut pieces: Vec<Piece> = pieces.collect();
             dice.shuffle(&mut pieces);
             let shuffle = move |order: &mut Vec<_>| dice.shuffle(order);
-            Box::new(of_pieces(pieces.into_iter(), rows, start, window.get(), shuffle))
+            Box::new(of_pieces(
+                pieces.into_iter(),
+                rows,
+                start,
+                window.get(),
+                has_whole_windows,
+                shuffle,
+            ))
         }
         Shuffle::Global => Box::new(of_rows(plan, dice, rows, start, options.batch_rows.get())),
     }
 }
 
-/// Windows of whole pieces. Rows before `start` are drawn along, but they are in no window: nobody reads them.
+/// Windows of whole pieces. Rows before `start` are drawn along, but they are in no window, unless this is wanted of the one that
+/// it is in: nobody reads them.
 fn of_pieces(
     pieces: impl Iterator<Item = Piece> + Send,
     rows: Range<u64>,
     start: u64,
     window_rows: usize,
+    has_whole_windows: bool,
     mut shuffle: impl FnMut(&mut Vec<(usize, usize)>) + Send,
 ) -> impl Iterator<Item = Window> + Send {
     let end = rows.end - rows.start;
@@ -148,6 +167,8 @@ fn of_pieces(
             let mut window = Window {
                 pieces: Vec::new(),
                 order: Vec::new(),
+                first: at,
+                whole: Vec::new(),
             };
             while window.order.len() < window_rows
                 && let Some(piece) = pieces.next()
@@ -156,17 +177,21 @@ fn of_pieces(
                 let number = window.pieces.len();
                 window.order.extend((0..rows).map(|row| (number, row)));
                 window.pieces.push(piece);
+                window.whole.push(number);
             }
             if window.pieces.is_empty() || at >= end {
                 return None;
             }
             shuffle(&mut window.order);
-            let first = at;
             at += window.order.len() as u64;
-            window.order.truncate(end.saturating_sub(first) as usize);
-            window
-                .order
-                .drain(..(start.saturating_sub(first) as usize).min(window.order.len()));
+            window.order.truncate(end.saturating_sub(window.first) as usize);
+            if at <= start {
+                continue;
+            }
+            if !has_whole_windows && start > window.first {
+                window.order.drain(..(start - window.first) as usize);
+                window.first = start;
+            }
             if !window.order.is_empty() {
                 return Some(window);
             }
@@ -191,20 +216,22 @@ fn of_rows(
             Some(*end)
         })
         .collect();
-    let mut at = rows.start + start;
+    let mut at = rows.start.saturating_add(start);
     std::iter::from_fn(move || {
-        let last = rows.end.min(at + window_rows as u64);
+        let last = rows.end.min(at.saturating_add(window_rows as u64));
         if at >= last {
             return None;
         }
         // By their numbers in the plan: tile by tile, ascending.
         let mut wanted: Vec<(u64, usize)> = (at..last).map(|place| order.at(place)).zip(0..).collect();
         wanted.sort_unstable();
-        at = last;
         let mut window = Window {
             pieces: Vec::<Piece>::new(),
             order: vec![(0, 0); wanted.len()],
+            first: at - rows.start,
+            whole: Vec::new(),
         };
+        at = last;
         let mut rows_in_piece = 0;
         for (number, place) in wanted {
             let slice = ends.partition_point(|end| *end <= number);
@@ -226,6 +253,7 @@ fn of_rows(
             window.order[place] = (window.pieces.len() - 1, rows_in_piece);
             rows_in_piece += 1;
         }
+        window.whole = (0..window.pieces.len()).collect();
         Some(window)
     })
 }

@@ -1,7 +1,9 @@
 //! The thread that reads: from windows of pieces to batches.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,8 +59,10 @@ pub(crate) struct Producer {
     ring: Arc<Ring>,
     /// The batch that the windows before did not fill.
     filling: Option<Filling>,
-    /// Number of the batch that comes next.
-    next: u64,
+    /// Number of the batch that comes next; none before the first window.
+    next: Option<u64>,
+    /// Batches before this one were given to another reader.
+    start: u64,
     /// Numbers of empty batches that wait for the first tile that can be read: it says how a batch looks.
     unshaped: Vec<u64>,
     /// What all tiles have to have in common.
@@ -85,7 +89,8 @@ impl Producer {
             sender,
             counters,
             filling: None,
-            next: batches.start,
+            next: None,
+            start: batches.start,
             unshaped: Vec::new(),
             kind: None,
         }
@@ -143,8 +148,28 @@ impl Producer {
         Ok(())
     }
 
+    /// Makes ready for the first window: it may begin in the middle of a batch.
+    fn begin(&mut self, window: &Window) -> Result<(), Stop> {
+        if self.next.is_some() {
+            return Ok(());
+        }
+        let full = self.options.batch_rows.get() as u64;
+        self.next = Some(window.first / full);
+        let before = (window.first % full) as usize;
+        if before > 0 {
+            self.sender.reserve(1, usize::MAX)?;
+            self.filling = Some(Filling {
+                rows: before,
+                bad: (0..before).collect(),
+                ..Filling::default()
+            });
+        }
+        Ok(())
+    }
+
     /// Reads a window and sends the batches that it fills.
     fn window(&mut self, window: &Window) -> Result<(), Stop> {
+        self.begin(window)?;
         let by_blocks = self.runtime.cache().map(|_| window.by_blocks());
         let window = by_blocks.as_ref().unwrap_or(window);
         let mut opened = self.open(window)?;
@@ -181,11 +206,14 @@ impl Producer {
         self.reserve(batches.len() - begun, opened)?;
         let pixels = self.pixels();
         if pixels > 0 {
-            let errors = self.fill(order, opened, &mut batches, pixels)?;
+            let errors = self.fill(window, order, opened, &mut batches, pixels)?;
             for (number, error) in errors {
+                let parts = (0..opened.len()).filter(|&part| window.whole[part] == window.whole[number]);
+                let taken: Vec<Opened> = parts.filter_map(|part| opened[part].take()).collect();
+                let rows: usize = taken.iter().map(|this| this.wanted.places.len()).sum();
                 // Of two bad columns of a piece the first one is told.
-                if let Some(this) = opened[number].take() {
-                    self.bad(&window.pieces[number], this.wanted.places.len(), error)?;
+                if rows > 0 {
+                    self.bad(&window.pieces[number], rows, error)?;
                 }
             }
         }
@@ -206,24 +234,34 @@ impl Producer {
         let counts: Vec<usize> = wanted.iter().map(|wanted| wanted.places.len()).collect();
         let pieces: Vec<(&Piece, Wanted)> = window.pieces.iter().zip(wanted).collect();
         let open = |(piece, wanted): (&Piece, Wanted)| -> Option<Result<Opened>> {
-            (!wanted.places.is_empty()).then(|| self.opener.open(piece, wanted))
+            (!wanted.places.is_empty()).then(|| guarded(&piece.uri, || self.opener.open(piece, wanted)))
         };
         let outcomes: Vec<Option<Result<Opened>>> = self
             .runtime
             .install(|| pieces.into_par_iter().with_max_len(1).map(open).collect());
         let mut opened = Vec::with_capacity(outcomes.len());
-        for ((piece, count), outcome) in window.pieces.iter().zip(counts).zip(outcomes) {
-            opened.push(match outcome {
-                None => None,
-                Some(Ok(this)) => {
+        let mut failed = BTreeMap::new();
+        for ((piece, &whole), outcome) in window.pieces.iter().zip(&window.whole).zip(outcomes) {
+            opened.push(match outcome.transpose() {
+                Ok(None) => None,
+                Ok(Some(this)) => {
                     self.check_kind(piece, &this)?;
                     Some(this)
                 }
-                Some(Err(error)) => {
-                    self.bad(piece, count, error)?;
+                Err(error) => {
+                    failed.entry(whole).or_insert((piece, error));
                     None
                 }
             });
+        }
+        for (whole, (piece, error)) in failed {
+            let parts = (0..opened.len()).filter(|&number| window.whole[number] == whole);
+            let mut rows = 0;
+            for number in parts {
+                rows += counts[number];
+                opened[number] = None;
+            }
+            self.bad(piece, rows, error)?;
         }
         Ok(opened)
     }
@@ -256,6 +294,7 @@ impl Producer {
     /// Brings the rows of the matrices to their places, and returns the pieces where that failed.
     fn fill(
         &self,
+        window: &Window,
         order: &[(usize, usize)],
         opened: &[Option<Opened>],
         batches: &mut [Filling],
@@ -299,7 +338,7 @@ impl Producer {
                 tasks.into_iter().map(move |task| (piece, task))
             })
             .collect();
-        let run = |(piece, task): (usize, Task<'_>)| match task.run() {
+        let run = |(piece, task): (usize, Task<'_>)| match guarded(&window.pieces[piece].uri, || task.run()) {
             Ok(rows) => {
                 self.counters.rows_by_parquet(rows as u64);
                 None
@@ -312,13 +351,14 @@ impl Producer {
     }
 
     fn finish(&mut self, batch: Filling) -> Result<(), Stop> {
-        let number = self.next;
-        self.next += 1;
-        if !batch.has_rows() {
+        let number = self.next.unwrap_or(self.start);
+        self.next = Some(number + 1);
+        let is_new = number >= self.start;
+        if !(is_new && batch.has_rows()) {
             self.sender.release();
-            if self.options.world.get() == 1 {
-                return Ok(());
-            }
+        }
+        if !is_new || (!batch.has_rows() && self.options.world.get() == 1) {
+            return Ok(());
         }
         if self.kind.is_none() {
             self.unshaped.push(number);
@@ -405,4 +445,14 @@ fn gather(order: &[(usize, usize)], opened: &[Option<Opened>], batches: &mut [Fi
         }
     }
     Ok(())
+}
+
+/// The decoders are made for whole files: damaged ones can make them panic.
+fn guarded<T>(uri: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Error::Tile {
+            path: uri.into(),
+            source: "the decoder gave up: damaged".into(),
+        })
+    })
 }

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -84,7 +85,7 @@ impl Reader {
         Self::start(plan, options, *state)
     }
 
-    fn start(plan: &ReadPlan, options: ReadOptions, state: State) -> Result<Self> {
+    fn start(plan: &ReadPlan, mut options: ReadOptions, state: State) -> Result<Self> {
         let wrong = |name, value: u64, expected| {
             let value = value.to_string();
             Err(Error::Option { name, value, expected })
@@ -102,6 +103,14 @@ impl Reader {
         let batch_rows = options.batch_rows.get() as u64;
         let rows = rows_of_rank(plan, &options);
         let batches = rows.div_ceil(batch_rows);
+        if state.batch() > batches {
+            let reason = "it is behind the last batch";
+            return Err(Error::OtherState { reason });
+        }
+        // No batch has more rows than there are.
+        if let Some(most) = usize::try_from(rows).ok().and_then(NonZeroUsize::new) {
+            options.batch_rows = options.batch_rows.min(most);
+        }
         let runtime = options.runtime.clone().map_or_else(Runtime::shared, Ok)?;
         let plan = Arc::new(plan.clone());
         let at_once = rows_at_once(&options, &runtime);

@@ -37,7 +37,9 @@ pub struct Resources {
     /// Bytes that the batches of each reader may take: those that are being filled, those that wait, and the one that the
     /// consumer has. Default: 128 MiB, or one and a half windows where that is more.
     pub memory: Option<u64>,
-    /// Bytes of rows that are kept in `cache_folder`, by all processes that use it together. Default: 0, nothing is kept.
+    /// Bytes of rows that are kept in `cache_folder`, by all processes that use it together. A file that was replaced takes memory
+    /// until no process has it mapped any more. While it fills the cache, each thread has up to 256 rows beyond `memory`. Default: 0,
+    /// nothing is kept.
     pub cache: u64,
     /// Where rows are kept: in shared memory, which counts as memory of the machine, or on a fast disk. Default:
     /// `/dev/shm/radio-io-` and the number of the user.

@@ -23,7 +23,9 @@ const BLOCKS: usize = 32;
 ///
 /// The paths of a plan are then paths in the store. All batches come out as they would from files. Parts of 4 MiB are asked for, as
 /// many at once as threads decode, and the last 32 are kept, 128 MiB; what is smaller than a part takes as long as one, so single rows
-/// ([`Shuffle::Global`](crate::Shuffle::Global), [`fetch`](crate::fetch)) are better read with a cache. Clones are the same store.
+/// ([`Shuffle::Global`](crate::Shuffle::Global), [`fetch`](crate::fetch)) are better read with a cache. A cache knows a store by the name that it
+/// prints, often a bucket's: two stores that print the same and have tiles of the same paths, sizes and times need caches of their own.
+/// Clones are the same store.
 ///
 /// # Examples
 ///

@@ -72,7 +72,7 @@ impl Source {
         let groups = self.metadata.metadata().row_groups().iter();
         let bytes: u64 = groups
             .map(|group| u64::try_from(group.total_byte_size()).unwrap_or_default())
-            .sum();
+            .fold(0, u64::saturating_add);
         bytes.div_ceil(self.rows().max(1))
     }
 
@@ -114,7 +114,7 @@ impl Tile {
                 .map(|values| bytemuck::cast_slice_mut::<u32, u8>(values));
             let places = bytes
                 .into_iter()
-                .flat_map(|bytes| bytes.chunks_exact_mut(pixels * size_of::<u32>()));
+                .flat_map(|bytes| bytes.chunks_exact_mut(pixels.max(1) * size_of::<u32>()));
             let slot = |(&row, values)| Slot { row, values };
             numbers.iter().zip(places).map(slot).collect()
         });
@@ -169,6 +169,7 @@ pub(crate) struct Tiles {
     options: ReadOptions,
     storage: Storage,
     open: Mutex<Open>,
+    stamps: Mutex<HashMap<Arc<str>, Stamp>>,
 }
 
 #[derive(Default)]
@@ -185,6 +186,7 @@ impl Tiles {
             storage: Storage::new(&options),
             options,
             open: Mutex::default(),
+            stamps: Mutex::default(),
         }
     }
 
@@ -224,11 +226,20 @@ impl Tiles {
             .collect()
     }
 
-    /// What tells a tile from another one in its place, by now.
-    pub(crate) fn stamp(&self, uri: &str) -> Result<Stamp> {
-        let stamp = self.storage.stamp(uri)?;
+    /// What tells a tile from another one in its place. It is looked for once in a pass.
+    pub(crate) fn stamp(&self, uri: &Arc<str>) -> Result<Stamp> {
+        let lock = || self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stamp) = lock().get(uri) {
+            return Ok(*stamp);
+        }
+        let stamp = self.stamp_now(uri)?;
         check(&self.plan, uri, stamp)?;
+        lock().insert(uri.clone(), stamp);
         Ok(stamp)
+    }
+
+    pub(crate) fn stamp_now(&self, uri: &str) -> Result<Stamp> {
+        self.storage.stamp(uri)
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

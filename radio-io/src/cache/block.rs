@@ -22,7 +22,7 @@ use crate::grid::Grid;
 use crate::storage::Stamp;
 
 /// Name of the column of row numbers.
-const ROW: &str = "row";
+const ROW: &str = "row_in_tile";
 /// Keys of the metadata that say what a file holds.
 const KEY: &str = "radio_io.block";
 const SIZE: &str = "radio_io.tile_size";
@@ -48,28 +48,31 @@ impl Block {
         self.numbers.binary_search(&row).ok()
     }
 
-    /// Maps a file; `None` where it holds something else. The error is a reason for people.
-    pub(super) fn map(file: &File, key: &str) -> Result<Option<Self>, String> {
-        let memory = map(file).map_err(|e| e.to_string())?;
-        let batch = catch_unwind(AssertUnwindSafe(|| decode(&memory)))
-            .map_err(|_| "not a complete Arrow file")?
-            .map_err(|e| e.to_string())?;
-        let schema = batch.schema();
-        let text = |name| schema.metadata().get(name).map(String::as_str);
-        let number = |name| text(name).and_then(|text| text.parse::<i64>().ok());
-        let (Some(size), Some(mtime_ns), true) = (number(SIZE), number(MTIME), text(KEY) == Some(key)) else {
-            return Ok(None);
+    /// The rows in a file's memory; `None` where it holds something else. The error is a reason for people.
+    pub(super) fn decode(memory: &Buffer, key: &str) -> Result<Option<Self>, String> {
+        let decoded = || -> Result<Option<Self>, ArrowError> {
+            let batch = decode(memory)?;
+            let schema = batch.schema();
+            let text = |name| schema.metadata().get(name).map(String::as_str);
+            let number = |name| text(name).and_then(|text| text.parse::<i64>().ok());
+            let (Some(size), Some(mtime_ns), true) = (number(SIZE), number(MTIME), text(KEY) == Some(key)) else {
+                return Ok(None);
+            };
+            let stamp = Stamp {
+                size: size as u64,
+                mtime_ns,
+            };
+            Ok(Self::new(&batch, stamp))
         };
-        let stamp = Stamp {
-            size: size as u64,
-            mtime_ns,
-        };
-        Ok(Self::new(&batch, stamp))
+        // The decoder is made for whole files: a damaged one can make it panic.
+        let decoded = catch_unwind(AssertUnwindSafe(decoded)).map_err(|_| "not a complete Arrow file")?;
+        decoded.map_err(|e| e.to_string())
     }
 
     fn new(batch: &RecordBatch, stamp: Stamp) -> Option<Self> {
         let numbers = batch
-            .column_by_name(ROW)?
+            .columns()
+            .first()?
             .as_primitive_opt::<UInt64Type>()?
             .values()
             .clone();
@@ -77,7 +80,8 @@ impl Block {
         metadata.retain(|key, _| ![KEY, SIZE, MTIME].contains(&key.as_str()));
         let mut parts = [None, None, None];
         let (mut fields, mut arrays) = (Vec::new(), Vec::new());
-        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        // The first one is that of the numbers.
+        for (field, array) in batch.schema().fields().iter().zip(batch.columns()).skip(1) {
             let part = Part::ALL.into_iter().find(|part| part.name() == field.name());
             match (part, array.as_fixed_size_list_opt()) {
                 (Some(part), Some(lists)) => {
@@ -85,7 +89,6 @@ impl Block {
                     let values = ScalarBuffer::new(values.buffers().first()?.clone(), 0, values.len());
                     parts[part as usize] = Some(values);
                 }
-                _ if field.name() == ROW => {}
                 _ => {
                     fields.push(field.clone());
                     arrays.push(array.clone());
@@ -159,7 +162,7 @@ fn decode(memory: &Buffer) -> Result<RecordBatch, ArrowError> {
         .ok_or_else(|| bad("no record batch"))
 }
 
-fn map(file: &File) -> io::Result<Buffer> {
+pub(super) fn map(file: &File) -> io::Result<Buffer> {
     #[allow(
         unsafe_code,
         reason = "a mapping is only as good as its file: those of a cache have their final name, and nothing changes such a file or \

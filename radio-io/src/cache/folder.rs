@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -46,8 +46,18 @@ impl Folder {
     }
 
     fn try_open(path: &Path, budget: u64) -> io::Result<Self> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
         // For this user alone.
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        if fs::metadata(path)?.mode() & 0o002 != 0 {
+            let reason = "everybody may write to this folder, so what is in it cannot be trusted";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
         let open = |name| {
             let mut options = File::options();
             options
@@ -158,6 +168,8 @@ impl Folder {
             reserved: bytes,
             is_finished: false,
         };
+        // Where this fails, giving up the part needs the lock.
+        drop(locked);
         new.file.set_len(0)?;
         new.file.set_len(bytes)?;
         Ok(Some(new))
@@ -194,6 +206,9 @@ impl Part<'_> {
     /// Gives the file, which has been written, its name.
     pub(super) fn finish(mut self) -> io::Result<()> {
         let bytes = (&self.file).stream_position()?;
+        self.file.set_len(bytes)?;
+        // On a disk it has to outlast a failure of power under its final name; in memory this costs nothing.
+        self.file.sync_data()?;
         let mut locked = self.folder.locked()?;
         let before = fs::metadata(&self.name).map_or(0, |metadata| metadata.len());
         let others = locked.get()?.saturating_sub(self.reserved);
@@ -202,9 +217,6 @@ impl Part<'_> {
             drop(locked);
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        self.file.set_len(bytes)?;
-        // On a disk it has to outlast a failure of power under its final name; in memory this costs nothing.
-        self.file.sync_data()?;
         fs::rename(self.name.with_extension("part"), &self.name)?;
         self.is_finished = true;
         locked.set(used)

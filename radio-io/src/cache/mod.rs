@@ -3,7 +3,7 @@
 //! # Files
 //!
 //! One plain Arrow IPC file (not compressed, buffers aligned to 64 bytes) holds the wanted rows of 256 consecutive rows of a tile, in one
-//! record batch. Its columns are `row` (`UInt64`, number in the tile) and those of a [`SpectrumBatch`](crate::SpectrumBatch), with the mask only
+//! record batch. Its columns are `row_in_tile` (`UInt64`) and those of a [`SpectrumBatch`](crate::SpectrumBatch), with the mask only
 //! where the tile has one; its schema's metadata has `wavelength` and `flux_unit` as a batch has them, and the tile, its size and its time of
 //! change. A file has its final name, `….arrow`, from the moment at which it is complete; it is never changed, only replaced.
 
@@ -29,6 +29,11 @@ use crate::order::PIECE_ROWS;
 use crate::storage::Stamp;
 use crate::{ReadOptions, Result};
 
+/// Files that stay mapped: Linux lets a process have some 65,000 mappings.
+const MOST_MAPPED: usize = 32_768;
+/// What the files of a cache hold depends on this version of what reads tiles.
+const VERSION: u32 = 1;
+
 /// A folder of files that are mapped as they are needed, and stay mapped.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -37,6 +42,8 @@ pub(crate) struct Cache {
     mapped: Mutex<HashMap<String, Arc<Block>>>,
     filled: AtomicU64,
     refused: AtomicU64,
+    /// Bytes for which there was no room: as much need not be asked for again.
+    too_much: AtomicU64,
 }
 
 /// What a cache has: see [`Runtime::cache_report`](crate::Runtime::cache_report).
@@ -120,14 +127,16 @@ pub(crate) fn key_of(options: &ReadOptions) -> String {
     let store = options.store.as_ref().map(|store| format!("{store:?}"));
     #[cfg(not(feature = "object-store"))]
     let store = None::<String>;
-    serde_json::json!({"store": store, "columns": names}).to_string()
+    serde_json::json!({"version": VERSION, "store": store, "columns": names}).to_string()
 }
 
 impl<'a> Wanted<'a> {
     /// Rows of one block, for a pass with the key of [`key_of`].
     pub(crate) fn new(pass: &str, uri: &str, stamp: Stamp, rows: &'a [u64]) -> Self {
         let first = rows.first().map_or(0, |row| block_of(*row).start);
-        let key = format!("{pass} {first} {uri}");
+        // The same tile may be named from here or from there.
+        let uri = std::path::absolute(uri).unwrap_or_else(|_| uri.into());
+        let key = format!("{pass} {first} {}", uri.display());
         let mut hash = XxHash64::with_seed(0);
         hash.write(key.as_bytes());
         Self {
@@ -151,6 +160,7 @@ impl Cache {
             mapped: Mutex::default(),
             filled: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            too_much: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -197,7 +207,14 @@ impl Cache {
     fn map(&self, wanted: &Wanted<'_>) -> Option<Arc<Block>> {
         let path = self.folder.path(&wanted.name);
         let file = File::options().read(true).write(true).open(&path).ok()?;
-        let block = Block::map(&file, &wanted.key).unwrap_or_else(|reason| {
+        let memory = match block::map(&file) {
+            Ok(memory) => memory,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a file of the cache cannot be mapped");
+                return None;
+            }
+        };
+        let block = Block::decode(&memory, &wanted.key).unwrap_or_else(|reason| {
             tracing::warn!(path = %path.display(), reason, "a file of the cache cannot be used");
             None
         });
@@ -206,6 +223,7 @@ impl Cache {
                 tracing::warn!(path = %path.display(), %error, "a file of the cache cannot be removed");
             }
             self.mapped().remove(&wanted.name);
+            self.too_much.store(u64::MAX, Ordering::Relaxed);
             return None;
         };
         // This is how other processes see that it is in use.
@@ -214,45 +232,72 @@ impl Cache {
             tracing::warn!(path = %path.display(), %error, "a file of the cache may be taken for unused");
         }
         let block = Arc::new(block);
-        self.mapped().insert(wanted.name.clone(), block.clone());
+        let mut mapped = self.mapped();
+        if mapped.len() >= MOST_MAPPED {
+            mapped.clear();
+        }
+        mapped.insert(wanted.name.clone(), block.clone());
+        drop(mapped);
         Some(block)
     }
 
-    /// Writes and maps rows, which `read` reads: first their numbers, then what is in them.
+    /// Writes and maps the planned rows of a block, which `read` reads, beside those that another plan put there.
     ///
     /// `None` where that is not possible: there is no room, another process is about it, or the folder cannot be written.
     /// An error is one of reading.
     pub(crate) fn fill(
         &self,
         wanted: &Wanted<'_>,
-        numbers: &[u64],
+        planned: &[u64],
         row_bytes: u64,
-        read: impl FnOnce() -> Result<RecordBatch>,
+        read: impl FnOnce(&[u64]) -> Result<RecordBatch>,
     ) -> Result<Option<Arc<Block>>> {
+        let union = |found: &Found| {
+            let mut numbers = planned.to_vec();
+            if let Found::Others(block) = found {
+                numbers.extend(block.numbers.iter());
+            }
+            numbers.sort_unstable();
+            numbers.dedup();
+            numbers
+        };
         // Names, types and metadata take some bytes, too.
-        let bytes = (numbers.len() as u64)
-            .saturating_mul(row_bytes + 32)
+        let bytes = (union(&self.find(wanted)).len() as u64)
+            .saturating_mul(row_bytes.saturating_add(32))
             .saturating_add(4 << 10);
+        if bytes >= self.too_much.load(Ordering::Relaxed) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Ok(None);
+        }
         let part = match self.folder.begin(&wanted.name, bytes) {
             Ok(Some(part)) => part,
             Ok(None) => return Ok(None),
             Err(error) => {
+                if error.kind() == io::ErrorKind::QuotaExceeded {
+                    self.too_much.fetch_min(bytes, Ordering::Relaxed);
+                }
                 self.refuse(wanted, &error);
                 return Ok(None);
             }
         };
-        if let Found::All(block) = self.find(wanted) {
-            // Another thread or process was faster.
+        // From here on nobody else writes it.
+        let found = self.find(wanted);
+        if let Found::All(block) = found {
             return Ok(Some(block));
         }
-        let batch = read()?;
-        let written = block::write(&part.file, &wanted.key, wanted.stamp, numbers, &batch);
+        let numbers = union(&found);
+        let batch = read(&numbers)?;
+        let written = block::write(&part.file, &wanted.key, wanted.stamp, &numbers, &batch);
         if let Err(error) = written.and_then(|()| part.finish()) {
             self.refuse(wanted, &error);
             return Ok(None);
         }
         self.filled.fetch_add(1, Ordering::Relaxed);
-        Ok(self.map(wanted))
+        // By now another process may have put something else in its place.
+        Ok(match self.find(wanted) {
+            Found::All(block) => Some(block),
+            Found::Others(_) | Found::Nothing => None,
+        })
     }
 
     fn refuse(&self, wanted: &Wanted<'_>, error: &io::Error) {

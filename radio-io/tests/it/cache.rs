@@ -321,6 +321,122 @@ fn bad_tiles_are_left_out_as_without_a_cache() {
     assert_eq!((report(&runtime).rows, report(&runtime).filled), (1_024, 4));
 }
 
+/// Which rows are left out with a bad one depends neither on the cache nor on where a pass was resumed.
+#[test]
+fn a_bad_row_takes_the_same_rows_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts: Vec<String> = (0..900)
+        .map(|id| if id == 300 { "no id".to_owned() } else { id.to_string() })
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let flux = vec![vec![Some(1.0), Some(2.0)]; 900];
+    let path = write(&folder.path().join("t.parquet"), &ragged(&texts, &flux), 900);
+    // Pieces that are not the blocks of the cache.
+    let plan = ReadPlan::from_iter([TileSlice::new(path.to_str().unwrap(), 100..900)]);
+    let size = |n| NonZeroUsize::new(n).unwrap();
+    for shuffle in [Shuffle::None, Shuffle::Window { rows: size(400) }] {
+        let options = ReadOptions::default()
+            .with_batch_rows(size(60))
+            .with_shuffle(shuffle)
+            .with_bad_tiles(BadTiles::Skip);
+        let ids = |batches: &[SpectrumBatch]| batches.iter().map(|batch| batch.ids().to_vec()).collect::<Vec<_>>();
+        let mut reader = Reader::new(&plan, options.clone()).unwrap();
+        let (mut expected, mut states) = (Vec::new(), vec![reader.state()]);
+        while let Some(batch) = reader.next() {
+            expected.push(batch.unwrap().ids().to_vec());
+            states.push(reader.state());
+        }
+        assert_eq!(expected.iter().map(Vec::len).sum::<usize>(), 800 - 256);
+        for (taken, state) in states.iter().enumerate() {
+            let rest: Vec<_> = Reader::resume(&plan, options.clone(), state)
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(ids(&rest), expected[taken..], "{shuffle:?}, {taken}");
+        }
+        let runtime = runtime(&folder.path().join(format!("{shuffle:?}")), 1 << 30);
+        for _ in 0..2 {
+            let mut reader = Reader::new(&plan, options.clone().with_runtime(&runtime)).unwrap();
+            let batches: Vec<_> = reader.by_ref().map(Result::unwrap).collect();
+            assert_eq!(ids(&batches), expected, "{shuffle:?}");
+            assert_eq!(reader.skipped().iter().map(|tile| tile.rows).collect::<Vec<_>>(), [256]);
+        }
+    }
+}
+
+/// The cache has a column of its own, which must not be in the way of the tile's.
+#[test]
+fn a_column_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = flat(&(0..300).collect::<Vec<_>>(), Some(GRID));
+    let mut fields: Vec<_> = batch.schema().fields().iter().map(|field| (**field).clone()).collect();
+    fields[1] = fields[1].clone().with_name("row_in_tile");
+    let schema = arrow_schema::Schema::new_with_metadata(fields, batch.schema().metadata().clone());
+    let batch = arrow_array::RecordBatch::try_new(schema.into(), batch.columns().to_vec()).unwrap();
+    let path = write(&folder.path().join("t.parquet"), &batch, 300);
+    let plan = plan([(path.as_path(), 300)]);
+    let options = ReadOptions::default().with_columns(["row_in_tile"]);
+    let expected: Vec<_> = Reader::new(&plan, options.clone())
+        .unwrap()
+        .map(|b| b.unwrap().record_batch().clone())
+        .collect();
+    let options = options.with_runtime(&runtime(&folder.path().join("cache"), 1 << 30));
+    for _ in 0..2 {
+        let found: Vec<_> = Reader::new(&plan, options.clone())
+            .unwrap()
+            .map(|b| b.unwrap().record_batch().clone())
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
+
+/// A pass goes on with the file that it opened first, or says that there is another one; the cache keeps nothing of the old one.
+#[test]
+fn a_tile_that_is_replaced_in_mid_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: Vec<i64> = (0..2_048).collect();
+    let path = write(&folder.path().join("t.parquet"), &flat(&ids, Some(GRID)), 2_048);
+    let plan = plan([(path.as_path(), 2_048)]);
+    let runtime = runtime(&folder.path().join("cache"), 1 << 30);
+    let size = |n| NonZeroUsize::new(n).unwrap();
+    let options = ReadOptions::default()
+        .with_runtime(&runtime)
+        .with_prefetch(size(1))
+        .with_batch_rows(size(32));
+    let mut reader = Reader::new(&plan, options.clone()).unwrap();
+    reader.next().unwrap().unwrap();
+    let other: Vec<i64> = (10_000..12_048).collect();
+    let new = write(&folder.path().join("new"), &flat(&other, Some(GRID)), 2_048);
+    fs::rename(new, &path).unwrap();
+    if let Some(Err(error)) = reader.find(Result::is_err) {
+        assert!(error.to_string().contains("changed since the plan was made"), "{error}");
+    }
+    let (found, _) = read(&plan, options);
+    assert_same(&found, &read(&plan, ReadOptions::default().with_batch_rows(size(32))).0);
+    assert_eq!(found[0].ids()[0], 10_000);
+}
+
+#[test]
+fn a_folder_that_everybody_may_write_to_is_not_trusted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut resources = Resources::default();
+    resources.cache = 1 << 30;
+    resources.cache_folder = Some(folder.path().to_owned());
+    let error = Runtime::new(&resources).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        source.contains("everybody may write to this folder"),
+        "{error}: {source}"
+    );
+    // Folders on the way to a new one are as anybody makes them.
+    let deep = folder.path().join("a/b");
+    runtime(&deep, 1 << 30);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&deep), mode(deep.parent().unwrap()) & 0o700), (0o700, 0o700));
+}
+
 const CHILD: &str = "RADIO_IO_TEST_CACHE";
 
 /// Not a test by itself: what the processes do that other tests start.
@@ -434,7 +550,7 @@ fn a_full_disk_is_no_end() {
     let cache = folder.path().join("cache");
     fs::create_dir(&cache).unwrap();
     let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=200k", "tmpfs"])
+        .args(["-t", "tmpfs", "-o", "size=200k,mode=700", "tmpfs"])
         .arg(&cache)
         .output();
     if !mount.is_ok_and(|output| output.status.success()) {

@@ -481,3 +481,46 @@ fn arms_that_are_missing_or_off_the_grid() {
         "column \"R_WAVELENGTH\": the wavelengths of row 0 are not on the grid of the first arm, 4000 Å + i · 2 Å",
     );
 }
+
+/// Whatever is asked for, memory is that of the rows there are.
+#[test]
+fn a_batch_may_be_larger_than_the_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(
+        &folder.path().join("t.parquet"),
+        &flat(&(0..700).collect::<Vec<_>>(), Some(GRID)),
+        300,
+    );
+    let plan = plan([(path.as_path(), 700)]);
+    for shuffle in [
+        Shuffle::None,
+        Shuffle::Window {
+            rows: NonZeroUsize::MAX,
+        },
+        Shuffle::Global,
+    ] {
+        let mut options = ReadOptions::default()
+            .with_shuffle(shuffle)
+            .with_batch_rows(NonZeroUsize::MAX);
+        options.prefetch = NonZeroUsize::MAX;
+        let batches = read(&plan, options.clone());
+        check_rows(&batches);
+        assert_eq!((batches.len(), batches[0].len()), (1, 700), "{shuffle:?}");
+        let ranks = [0, 1].map(|rank| read(&plan, options.clone().with_rank(rank, NonZeroU64::new(2).unwrap())));
+        let mut all = [ids(&ranks[0]), ids(&ranks[1])].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..700).collect::<Vec<_>>(), "{shuffle:?}");
+    }
+}
+
+#[test]
+fn a_state_behind_the_end_is_refused() {
+    let plan = plan([(Path::new("a"), 300)]);
+    let options = ReadOptions::default();
+    let state = Reader::new(&plan, options.clone()).unwrap().state();
+    let mut json = serde_json::to_value(state).unwrap();
+    json["batch"] = 3.into();
+    let state: State = serde_json::from_value(json).unwrap();
+    let error = Reader::resume(&plan, options, &state).unwrap_err();
+    assert!(error.to_string().contains("behind the last batch"), "{error}");
+}

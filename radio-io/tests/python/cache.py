@@ -54,7 +54,7 @@ def main():
         flux, ivar, mask = (matrix(batch, name, path) for name in ("flux", "ivar", "mask"))
         assert flux.dtype == ivar.dtype == np.float32 and mask.dtype == np.int32
         assert flux.shape == ivar.shape == mask.shape == (len(batch), grid["n"])
-        rows = zip(batch.column("row").to_pylist(), batch.column("targetid").to_pylist(), flux, ivar, mask)
+        rows = zip(batch.column("row_in_tile").to_pylist(), batch.column("targetid").to_pylist(), flux, ivar, mask)
         for row, targetid, *parts in rows:
             print(json.dumps([row, targetid, *(part.tolist() for part in parts)]))
 
