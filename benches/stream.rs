@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p radio-benches --bench stream` makes its data once (3 GB, kept in the target folder) and prints one table:
 //! CPU-seconds (of all threads) per GB of decoded flux and ivar, and the peak of the process's memory. Every row is measured in
-//! the same run, in a process of its own, five times, and the middle one is told; parquet's own reader, which decodes into record batches and
+//! the same run, in a process of its own, nine times, and the middle one is told; parquet's own reader, which decodes into record batches and
 //! gathers rows from them, is the peer, copies of warm memory and reads from the page cache are the limit.
 //!
 //! `python benches/peers/stream.py target/tmp/stream/Snappy` measures the same epoch with pyarrow, PyTorch, Hugging Face datasets, Daft and
@@ -43,6 +43,8 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// The argument before what one process measures.
 const MEASURE: &str = "--measure";
+/// Of which the middle one is told: the first ones find cold caches.
+const EPOCHS: usize = 9;
 const SEED: u64 = 20_260_401;
 const TILES: usize = 64;
 const ROWS: usize = 500;
@@ -131,13 +133,13 @@ fn measure(what: &str, tiles: &Path, cache: &Path) -> Taken {
         radio(tiles, shuffle, &resources, count)
     };
     match what {
-        "parquet's reader, window" => repeat(5, || stock(&paths)),
-        "radio, in order" => epochs(Shuffle::None, 5),
-        "radio, window" => epochs(WINDOW, 5),
-        "radio, global" => epochs(Shuffle::Global, 5),
+        "parquet's reader, window" => repeat(EPOCHS, || stock(&paths)),
+        "radio, in order" => epochs(Shuffle::None, EPOCHS),
+        "radio, window" => epochs(WINDOW, EPOCHS),
+        "radio, global" => epochs(Shuffle::Global, EPOCHS),
         "radio, window, fills the cache" => cached(WINDOW, 1),
-        "radio, window, cached" => cached(WINDOW, 5),
-        "radio, global, cached" => cached(Shuffle::Global, 5),
+        "radio, window, cached" => cached(WINDOW, EPOCHS),
+        "radio, global, cached" => cached(Shuffle::Global, EPOCHS),
         "limit: reading from the page cache" => read_limit(&paths),
         _ => copy_limit(),
     }
@@ -297,7 +299,7 @@ impl Taken {
 /// What cannot be beaten: the bytes from the page cache into warm memory.
 fn read_limit(paths: &[PathBuf]) -> Taken {
     let mut buffer = vec![0_u8; 1 << 20];
-    repeat(5, || {
+    repeat(EPOCHS, || {
         for path in paths {
             let file = File::open(path).unwrap();
             let size = file.metadata().unwrap().len();
@@ -317,7 +319,7 @@ fn copy_limit() -> Taken {
     let mut to = from.clone();
     let mut order: Vec<usize> = (0..from.len() / (4 * PIXELS)).collect();
     order.shuffle(&mut StdRng::seed_from_u64(SEED));
-    repeat(5, || {
+    repeat(EPOCHS, || {
         for _ in 0..BYTES / from.len() {
             for (to, &row) in to.chunks_exact_mut(4 * PIXELS).zip(&order) {
                 to.copy_from_slice(&from[row * 4 * PIXELS..][..4 * PIXELS]);
