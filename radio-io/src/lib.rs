@@ -89,3 +89,8 @@ pub use state::State;
 pub use store::Store;
 pub use stream::BatchStream;
 pub use topology::Topology;
+
+/// The examples of the README compile.
+#[cfg(all(doctest, feature = "progress"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
