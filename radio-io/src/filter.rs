@@ -5,7 +5,6 @@ mod scalar;
 
 use std::cmp::Ordering;
 use std::ops::{Bound, Range, RangeBounds};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::sync::Arc;
 
@@ -156,13 +155,8 @@ impl Filter {
         let storage = Storage::new(options);
         let tiles: Vec<&[TileSlice]> = plan.slices().chunk_by(|a, b| a.uri() == b.uri()).collect();
         let search = |slices: &&[TileSlice]| {
-            // The decoder is made for whole files: a damaged one can make it panic.
-            catch_unwind(AssertUnwindSafe(|| self.search(plan, slices, &storage))).unwrap_or_else(|_| {
-                Err(Error::Tile {
-                    path: slices.first().map_or("", TileSlice::uri).into(),
-                    source: "the decoder gave up: damaged".into(),
-                })
-            })
+            let uri = slices.first().map_or("", TileSlice::uri);
+            tile::guarded(uri, || self.search(plan, slices, &storage))
         };
         let outcomes: Vec<Result<Filtered>> =
             runtime.install(|| tiles.par_iter().with_max_len(1).map(search).collect());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +25,7 @@ use crate::queue::{Event, Gone, Sender};
 use crate::reader::SkippedTile;
 use crate::ring::Ring;
 use crate::task::Task;
+use crate::tile::guarded;
 use crate::{BadTiles, Error, ReadOptions, Result, Runtime};
 
 /// Why the reading thread stops early.
@@ -445,14 +445,4 @@ fn gather(order: &[(usize, usize)], opened: &[Option<Opened>], batches: &mut [Fi
         }
     }
     Ok(())
-}
-
-/// The decoders are made for whole files: damaged ones can make them panic.
-fn guarded<T>(uri: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::Tile {
-            path: uri.into(),
-            source: "the decoder gave up: damaged".into(),
-        })
-    })
 }

@@ -68,18 +68,21 @@ impl Reader {
     /// # Errors
     ///
     /// [`Error::Io`] where no thread can be started, [`Error::Option`] for a plan of more than 2⁴⁰ rows or a rank that is not
-    /// below `world`. What is wrong with a tile comes out of the iterator, in its place.
+    /// below `world`. What is wrong with a tile comes out of the iterator, in its place, and so does [`Error::Option`] for
+    /// [`Resources::memory`](crate::Resources::memory) that is too small: how large a row is, is known when the first tile is open.
     pub fn new(plan: &ReadPlan, options: ReadOptions) -> Result<Self> {
         let state = State::new(plan, &options);
         Self::start(plan, options, state)
     }
 
     /// Goes on with a pass where another reader was: its batches are those that the other one would have given next. What was
-    /// passed is not read again.
+    /// passed is not read again, but for the rest of a window with [`BadTiles::Skip`](crate::BadTiles::Skip): which rows are left out
+    /// with a bad one must not depend on where a pass goes on.
     ///
     /// # Errors
     ///
-    /// [`Error::OtherState`] where plan or options are not those of the state, and those of [`new`](Self::new).
+    /// [`Error::OtherState`] where plan or options are not those of the state, or it is behind the last batch, and those of
+    /// [`new`](Self::new).
     pub fn resume(plan: &ReadPlan, options: ReadOptions, state: &State) -> Result<Self> {
         State::new(plan, &options).check(state)?;
         Self::start(plan, options, *state)

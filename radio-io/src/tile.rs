@@ -56,10 +56,7 @@ impl Source {
             source,
         };
         let bytes = file.get()?;
-        // The decoder is made for whole files: a damaged one can make it panic.
-        let metadata = catch_unwind(AssertUnwindSafe(|| ArrowReaderMetadata::load(&bytes, options)))
-            .map_err(|_| failed("the footer cannot be decoded: damaged".into()))?
-            .map_err(|e| failed(e.into()))?;
+        let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(|e| failed(e.into()))?;
         Ok(Self { file, metadata })
     }
 
@@ -274,4 +271,14 @@ impl Open {
         self.uses += 1;
         self.tiles.insert(uri.clone(), (tile.clone(), self.uses));
     }
+}
+
+/// Does what decodes a tile. The decoders are made for whole files: damaged ones can make them panic.
+pub(crate) fn guarded<T>(uri: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Error::Tile {
+            path: uri.into(),
+            source: "the decoder gave up: damaged".into(),
+        })
+    })
 }

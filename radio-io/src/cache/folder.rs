@@ -245,8 +245,8 @@ impl Locked<'_> {
         let mut text = String::new();
         self.0.seek(SeekFrom::Start(0))?;
         self.0.read_to_string(&mut text)?;
-        // Of a file that was just made there is nothing.
-        Ok(text.trim().parse().unwrap_or(0))
+        let damaged = |_| io::Error::new(io::ErrorKind::InvalidData, "the file \"used\" of the cache is damaged");
+        text.trim().parse().map_err(damaged)
     }
 
     fn set(&mut self, used: u64) -> io::Result<()> {
