@@ -78,6 +78,9 @@ pub use error::{Error, Result};
 pub use fetch::fetch;
 pub use filter::{Filter, Filtered, Scalar};
 pub use metrics::Metrics;
+/// object_store, in the version whose stores [`Store`] reads.
+#[cfg(feature = "object-store")]
+pub use object_store;
 pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 #[cfg(feature = "progress")]
 pub use progress::Progress;
