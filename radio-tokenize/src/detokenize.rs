@@ -16,7 +16,8 @@ pub struct Pixels {
     pub offsets: Vec<usize>,
     /// Flux in the unit of the input; 0 where the pixel is not good.
     pub flux: Vec<f32>,
-    /// Inverse variance in the inverse square of that unit; 0 where the pixel is not good.
+    /// Inverse variance in the inverse square of that unit; 0 where the pixel is not good. Empty where the tokens have no
+    /// errors.
     pub ivar: Vec<f32>,
     /// Is the pixel good in some token?
     pub good: Vec<bool>,
@@ -25,8 +26,8 @@ pub struct Pixels {
 /// Sums over the tokens that hold a pixel.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
-    value: f64,
-    error: f64,
+    flux: f64,
+    sigma: f64,
     tokens: u32,
 }
 
@@ -34,8 +35,8 @@ impl Tokenizer {
     /// Puts tokens back on the pixel grid and undoes the normalisation: `flux = value · scale + offset`.
     ///
     /// For tokens that this tokenizer made it is the exact inverse on good pixels, up to the rounding of `f32`: the
-    /// flux to 2⁻²¹ of the larger of |flux| and |offset| (unless a normalised value is so small as to be subnormal),
-    /// the inverse variance to 2⁻²⁰ of itself. What a bad pixel held is gone; it comes back as flux 0 with `ivar` 0, and
+    /// flux to 2⁻²³ (|flux| + |offset|), which is one unit in its last place where the offset is 0 (and to 2⁻¹⁴⁹ of the scale
+    /// where the normalised value is subnormal), the inverse variance to 2⁻²¹ of itself. What a bad pixel held is gone; it comes back as flux 0 with `ivar` 0, and
     /// so do pixels that [`Tail::Drop`](crate::Tail::Drop) left out.
     ///
     /// The batch may hold other numbers than it came with, say a model's reconstruction in `values`: where tokens
@@ -44,7 +45,8 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`](crate::Error::Option) as in [`tokenize`](Self::tokenize), and
+    /// [`Error::Option`](crate::Error::Option) as in [`tokenize`](Self::tokenize),
+    /// [`Error::OtherTokenizer`](crate::Error::OtherTokenizer) for tokens that were made otherwise, and
     /// [`Error::Shape`](crate::Error::Shape) if the batch's arrays do not fit each other or this tokenizer. (Tokens
     /// behind those of a row are taken for padding.)
     ///
@@ -67,6 +69,7 @@ impl Tokenizer {
     /// ```
     pub fn detokenize(&self, batch: &TokenBatch) -> Result<Pixels> {
         self.check()?;
+        self.check_made(&batch.tokenizer)?;
         self.check_batch(batch)?;
         let mut offsets = vec![0];
         let mut end = 0;
@@ -77,7 +80,7 @@ impl Tokenizer {
         let mut pixels = Pixels {
             offsets,
             flux: vec![0.0; end],
-            ivar: vec![0.0; end],
+            ivar: vec![0.0; if batch.has_errors() { end } else { 0 }],
             good: vec![false; end],
         };
         pixels
@@ -86,7 +89,7 @@ impl Tokenizer {
             .enumerate()
             .for_each_init(Vec::new, |sums, (row, mut out)| {
                 self.add_tokens(batch, row, out.flux.len(), sums);
-                out.restore(sums, f64::from(batch.offset[row]), f64::from(batch.scale[row]));
+                out.restore(sums);
             });
         Ok(pixels)
     }
@@ -99,10 +102,13 @@ impl Tokenizer {
         let tokens = batch.values.dim().1.max(needed.unwrap_or(0));
         let shape = [rows, tokens, self.cut(0).patch];
         check_shape("values", batch.values.shape(), &shape)?;
-        check_shape("errors", batch.errors.shape(), &shape)?;
+        if batch.has_errors() {
+            check_shape("errors", batch.errors.shape(), &shape)?;
+        }
         check_shape("pixels", batch.pixels.shape(), &shape)?;
-        check_shape("offset", batch.offset.shape(), &[rows])?;
-        check_shape("scale", batch.scale.shape(), &[rows])
+        let scales = if batch.scale.ncols() == 1 { 1 } else { tokens };
+        check_shape("offset", batch.offset.shape(), &[rows, scales])?;
+        check_shape("scale", batch.scale.shape(), &[rows, scales])
     }
 
     /// Adds up what the tokens of a row say about each of its pixels.
@@ -114,14 +120,20 @@ impl Tokenizer {
         let errors = batch.errors.index_axis(Axis(0), row);
         let good = batch.pixels.index_axis(Axis(0), row);
         for k in 0..cut.tokens {
+            let scaling = if batch.scale.ncols() == 1 { 0 } else { k };
+            let offset = f64::from(batch.offset[[row, scaling]]);
+            let scale = f64::from(batch.scale[[row, scaling]]);
             // The iteration ends with the row, before the padding of its last token.
-            let pixels = sums[k * cut.stride..].iter_mut();
-            let token = values.row(k).into_iter().zip(errors.row(k)).zip(good.row(k));
-            for (sum, ((&value, &error), &good)) in pixels.zip(token) {
+            let sums = &mut sums[k * cut.stride..];
+            for (sum, (&value, &good)) in sums.iter_mut().zip(values.row(k).into_iter().zip(good.row(k))) {
                 if good {
-                    sum.value += f64::from(value);
-                    sum.error += f64::from(error);
+                    sum.flux += f64::from(value) * scale + offset;
                     sum.tokens += 1;
+                }
+            }
+            for (sum, (&error, &good)) in sums.iter_mut().zip(errors.row(k).into_iter().zip(good.row(k))) {
+                if good {
+                    sum.sigma += f64::from(error) * scale;
                 }
             }
         }
@@ -143,6 +155,7 @@ impl Pixels {
             let n = ends[1] - ends[0];
             RowMut {
                 flux: flux.split_off_mut(..n).unwrap_or_default(),
+                // There is none at all where the tokens have no errors.
                 ivar: ivar.split_off_mut(..n).unwrap_or_default(),
                 good: good.split_off_mut(..n).unwrap_or_default(),
             }
@@ -152,21 +165,20 @@ impl Pixels {
 }
 
 impl RowMut<'_> {
-    /// Undoes the normalisation of the means.
-    fn restore(&mut self, sums: &[Sum], offset: f64, scale: f64) {
+    /// Takes the means.
+    fn restore(&mut self, sums: &[Sum]) {
         let max = f64::from(f32::MAX);
-        let out = self.flux.iter_mut().zip(&mut *self.ivar).zip(&mut *self.good);
-        for (((flux, ivar), good), sum) in out.zip(sums).filter(|(_, sum)| sum.tokens > 0) {
+        // Rounding can carry numbers near the largest f32 beyond it: hence the clamps.
+        for (i, sum) in sums.iter().enumerate().filter(|(_, sum)| sum.tokens > 0) {
             let tokens = f64::from(sum.tokens);
-            // Rounding can carry numbers near the largest f32 beyond it: hence the clamps.
-            *flux = (sum.value / tokens * scale + offset).clamp(-max, max) as f32;
-            let sigma = sum.error / tokens * scale;
-            *ivar = if sigma > 0.0 {
-                sigma.powi(-2).min(max) as f32
-            } else {
-                0.0
-            };
-            *good = true;
+            self.flux[i] = (sum.flux / tokens).clamp(-max, max) as f32;
+            self.good[i] = true;
+            let sigma = sum.sigma / tokens;
+            if let Some(ivar) = self.ivar.get_mut(i)
+                && sigma > 0.0
+            {
+                *ivar = sigma.powi(-2).min(max) as f32;
+            }
         }
     }
 }

@@ -14,6 +14,24 @@ pub enum Error {
         /// What is accepted.
         expected: &'static str,
     },
+    /// The spectra lack what the normalisation is computed from.
+    #[error("normalize {normalize} needs {what}, which these spectra do not have; add it with {how}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// The normalisation.
+        normalize: String,
+        /// Where to add it.
+        how: &'static str,
+    },
+    /// The tokens were made by a tokenizer of another configuration.
+    #[error("these tokens were made by {found}, not by {expected}")]
+    OtherTokenizer {
+        /// Canonical text of the tokenizer that made them.
+        found: String,
+        /// Canonical text of the one that was expected.
+        expected: String,
+    },
     /// Two arrays that belong together differ in shape.
     #[error("{what} has shape {found:?}, expected {expected:?}")]
     Shape {

@@ -51,11 +51,14 @@ mod encoding;
 mod error;
 pub mod flag;
 mod median;
+mod network;
 mod normalize;
 mod row;
 mod select;
+mod simd;
 mod spectra;
 mod tokenizer;
+mod wavelengths;
 
 pub use batch::TokenBatch;
 pub use detokenize::Pixels;

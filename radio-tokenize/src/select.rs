@@ -1,45 +1,51 @@
-//! Branch-free arithmetic on pixels of which some do not count.
+//! Sums and choices without branches, which compilers vectorise.
 
-/// Whether a pixel counts, as a mask over the bits of its `f32`s.
-///
-/// A `bool` would do, but compilers turn it into a branch for every pixel; a mask as wide as the numbers keeps the
-/// loops over pixels straight, so that they are vectorised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Select(u32);
-
-impl Select {
-    pub(crate) fn new(on: bool) -> Self {
-        Self(u32::from(on).wrapping_neg())
-    }
-
-    pub(crate) fn is_on(self) -> bool {
-        self.0 != 0
-    }
-
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// `x` if this is on, else 0, whatever `x` is.
-    pub(crate) fn keep(self, x: f32) -> f32 {
-        f32::from_bits(x.to_bits() & self.0)
-    }
-
-    /// 1 if this is on, else 0.
-    pub(crate) fn count(self) -> usize {
-        (self.0 & 1) as usize
-    }
+/// `x` if `on`, else 0, whatever `x` is: also a NaN.
+#[inline(always)]
+pub(crate) fn keep(on: bool, x: f32) -> f32 {
+    f32::from_bits(x.to_bits() & u32::from(on).wrapping_neg())
 }
 
-/// The sum of `term(0)`, …, `term(n - 1)` in eight lanes: an order that is fixed and that a processor can follow at
-/// full speed.
-pub(crate) fn sum_by(n: usize, term: impl Fn(usize) -> f64) -> f64 {
-    let mut lanes = [0.0; 8];
-    let whole = n - n % lanes.len();
-    for first in (0..whole).step_by(lanes.len()) {
-        for (i, lane) in lanes.iter_mut().enumerate() {
-            *lane += term(first + i);
+/// `x` if `on`, else `other`. (Compilers turn the plain choice into two stores under masks, which are slow.)
+#[inline(always)]
+pub(crate) fn choose(on: bool, x: i32, other: i32) -> i32 {
+    let mask = -i32::from(on);
+    (x & mask) | (other & !mask)
+}
+
+/// Sums are taken in so many lanes: an order that is fixed and that a processor can follow at full speed.
+const LANES: usize = 16;
+
+/// The sum of a term for each of the values.
+#[inline(always)]
+pub(crate) fn sum_by<A: Copy>(values: &[A], term: impl Fn(A) -> f64) -> f64 {
+    sum_of_pairs_by(values, values, |value, _| term(value))
+}
+
+/// [`sum_by`] for two lists of one length.
+#[inline(always)]
+pub(crate) fn sum_of_pairs_by<A: Copy, B: Copy>(a: &[A], b: &[B], term: impl Fn(A, B) -> f64) -> f64 {
+    let ((lanes_of_a, rest_of_a), (lanes_of_b, rest_of_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (a, b) in lanes_of_a.iter().zip(lanes_of_b) {
+        // First all terms, then all sums: otherwise compilers do them one by one, or two by two.
+        let mut terms = [0.0; LANES];
+        for i in 0..LANES {
+            terms[i] = term(a[i], b[i]);
+        }
+        for i in 0..LANES {
+            sums[i] += terms[i];
         }
     }
-    lanes.iter().sum::<f64>() + (whole..n).map(term).sum::<f64>()
+    for (sum, (&a, &b)) in sums.iter_mut().zip(rest_of_a.iter().zip(rest_of_b)) {
+        *sum += term(a, b);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0]
 }

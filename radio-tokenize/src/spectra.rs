@@ -1,43 +1,70 @@
 //! The input: spectra borrowed from wherever they lie.
 
-use ndarray::{ArrayView1, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis};
 
 use crate::{Error, Result};
 
-/// Spectra of a batch, borrowed: flux, inverse variance, wavelengths and perhaps a mask.
+/// Spectra of a batch, borrowed: flux, inverse variance, wavelengths and perhaps a mask and redshifts.
 ///
-/// Flux is in any unit, `ivar` in its inverse square, wavelengths in Angstrom. Wavelengths must be finite, positive
-/// and strictly increasing within a row. The *fluxes* may hold anything: a pixel is **good** if its `ivar` is finite
-/// and positive, its flux is finite and its mask (where there is one) is 0, and whatever a bad pixel holds is ignored.
+/// Flux is in any unit, `ivar` in its inverse square, wavelengths in Angstrom (vacuum or air, as the survey has them).
+/// Wavelengths must be finite, positive and strictly increasing within a row: which of two pixels at one wavelength is
+/// right, nobody knows but the survey. The *fluxes* may hold anything: a pixel is **good** if its `ivar` is finite and
+/// positive, its flux is finite and its mask (where there is one) is 0, and whatever a bad pixel holds is ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct Spectra<'a> {
-    values: Values<'a>,
-    wavelength: &'a [f64],
-    mask: Option<&'a [i32]>,
+    layout: Layout<'a>,
+    flux: Plane<'a, f32>,
+    ivar: Option<Plane<'a, f32>>,
+    mask: Option<Plane<'a, i32>>,
+    wavelength: Wavelengths<'a>,
+    redshift: Option<&'a [f64]>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Values<'a> {
-    Grid {
-        flux: ArrayView2<'a, f32>,
-        ivar: ArrayView2<'a, f32>,
-    },
-    Ragged {
-        flux: &'a [f32],
-        ivar: &'a [f32],
-        offsets: &'a [usize],
-    },
+enum Layout<'a> {
+    /// Rows and pixels of each.
+    Matrix(usize, usize),
+    /// Where rows begin, and the number of all pixels.
+    Ragged(&'a [usize]),
 }
 
-/// One spectrum. All four have the same length.
+/// One value a pixel.
+#[derive(Clone, Copy, Debug)]
+enum Plane<'a, T> {
+    Matrix(ArrayView2<'a, T>),
+    /// All rows back to back.
+    Flat(&'a [T]),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wavelengths<'a> {
+    Shared(&'a [f64]),
+    PerRow(Plane<'a, f64>),
+}
+
+/// One spectrum. All slices have the same length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row<'a> {
-    pub(crate) flux: ArrayView1<'a, f32>,
-    pub(crate) ivar: ArrayView1<'a, f32>,
-    pub(crate) wavelength: &'a [f64],
+    pub(crate) flux: &'a [f32],
+    pub(crate) ivar: Option<&'a [f32]>,
     pub(crate) mask: Option<&'a [i32]>,
+    pub(crate) wavelength: &'a [f64],
+    pub(crate) redshift: Option<f64>,
 }
 
+/// Memory for rows whose values do not lie side by side.
+#[derive(Debug, Default)]
+pub(crate) struct RowBuffers {
+    flux: Vec<f32>,
+    ivar: Vec<f32>,
+    mask: Vec<i32>,
+    wavelength: Vec<f64>,
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "views are passed by value, as everywhere in ndarray"
+)]
 impl<'a> Spectra<'a> {
     /// Spectra that share one wavelength grid.
     ///
@@ -64,22 +91,60 @@ impl<'a> Spectra<'a> {
     /// assert_eq!(spectra.rows(), 2);
     /// # Ok::<(), radio_tokenize::Error>(())
     /// ```
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "views are passed by value, as everywhere in ndarray"
-    )]
     pub fn on_grid(flux: ArrayView2<'a, f32>, ivar: ArrayView2<'a, f32>, wavelength: &'a [f64]) -> Result<Self> {
-        check_shape("ivar", ivar.shape(), flux.shape())?;
-        check_shape("wavelength", &[wavelength.len()], &[flux.ncols()])?;
-        check_wavelengths(0, wavelength)?;
-        Ok(Self {
-            values: Values::Grid { flux, ivar },
-            wavelength,
-            mask: None,
-        })
+        Self::flux_on_grid(flux, wavelength)?.with_ivar(Plane::Matrix(ivar))
     }
 
-    /// Spectra that each bring their own wavelengths.
+    /// Spectra that share one wavelength grid and come without inverse variance: every finite pixel that is not masked is
+    /// good, and the tokens have no errors and no signal to noise.
+    ///
+    /// Where there is an inverse variance, use [`on_grid`](Self::on_grid): surveys leave junk in pixels that have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_grid`](Self::on_grid).
+    pub fn flux_on_grid(flux: ArrayView2<'a, f32>, wavelength: &'a [f64]) -> Result<Self> {
+        check_shape("wavelength", &[wavelength.len()], &[flux.ncols()])?;
+        check_wavelengths(0, wavelength)?;
+        Ok(Self::new(
+            Plane::Matrix(flux),
+            Wavelengths::Shared(wavelength),
+            Layout::Matrix(flux.nrows(), flux.ncols()),
+        ))
+    }
+
+    /// Spectra of one length that each bring their own wavelengths: all three have shape `(n, p)`, in any memory layout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the shapes differ, [`Error::Wavelength`] for a row whose wavelengths are not finite, positive
+    /// and strictly increasing.
+    ///
+    /// # Complexity
+    ///
+    /// O(n p), to look at the wavelengths.
+    pub fn on_grids(
+        flux: ArrayView2<'a, f32>,
+        ivar: ArrayView2<'a, f32>,
+        wavelength: ArrayView2<'a, f64>,
+    ) -> Result<Self> {
+        check_shape("wavelength", wavelength.shape(), flux.shape())?;
+        for (row, wavelength) in wavelength.outer_iter().enumerate() {
+            match wavelength.to_slice() {
+                Some(wavelength) => check_wavelengths(row, wavelength)?,
+                None => check_wavelengths(row, &wavelength.to_vec())?,
+            }
+        }
+        let wavelength = Wavelengths::PerRow(Plane::Matrix(wavelength));
+        Self::new(
+            Plane::Matrix(flux),
+            wavelength,
+            Layout::Matrix(flux.nrows(), flux.ncols()),
+        )
+        .with_ivar(Plane::Matrix(ivar))
+    }
+
+    /// Spectra of any lengths that each bring their own wavelengths.
     ///
     /// The three value slices hold all rows back to back and have equal lengths; row `i` is
     /// `offsets[i]..offsets[i + 1]`, so there is one offset more than there are rows. The first offset is 0, none is
@@ -105,16 +170,40 @@ impl<'a> Spectra<'a> {
     /// # Ok::<(), radio_tokenize::Error>(())
     /// ```
     pub fn ragged(offsets: &'a [usize], flux: &'a [f32], ivar: &'a [f32], wavelength: &'a [f64]) -> Result<Self> {
-        check_shape("ivar", &[ivar.len()], &[flux.len()])?;
+        Self::flux_ragged(offsets, flux, wavelength)?.with_ivar(Plane::Flat(ivar))
+    }
+
+    /// As [`ragged`](Self::ragged), without inverse variance: see [`flux_on_grid`](Self::flux_on_grid).
+    ///
+    /// # Errors
+    ///
+    /// As [`ragged`](Self::ragged).
+    pub fn flux_ragged(offsets: &'a [usize], flux: &'a [f32], wavelength: &'a [f64]) -> Result<Self> {
         check_shape("wavelength", &[wavelength.len()], &[flux.len()])?;
         check_offsets(offsets, flux.len())?;
         for (row, ends) in offsets.windows(2).enumerate() {
             check_wavelengths(row, &wavelength[ends[0]..ends[1]])?;
         }
-        Ok(Self {
-            values: Values::Ragged { flux, ivar, offsets },
-            wavelength,
+        let wavelength = Wavelengths::PerRow(Plane::Flat(wavelength));
+        Ok(Self::new(Plane::Flat(flux), wavelength, Layout::Ragged(offsets)))
+    }
+
+    fn new(flux: Plane<'a, f32>, wavelength: Wavelengths<'a>, layout: Layout<'a>) -> Self {
+        Self {
+            layout,
+            flux,
+            ivar: None,
             mask: None,
+            wavelength,
+            redshift: None,
+        }
+    }
+
+    fn with_ivar(self, ivar: Plane<'a, f32>) -> Result<Self> {
+        ivar.check("ivar", &self.flux)?;
+        Ok(Self {
+            ivar: Some(ivar),
+            ..self
         })
     }
 
@@ -126,13 +215,37 @@ impl<'a> Spectra<'a> {
     ///
     /// [`Error::Shape`] if its length is another.
     pub fn mask(self, mask: &'a [i32]) -> Result<Self> {
-        let pixels = match self.values {
-            Values::Grid { flux, .. } => flux.len(),
-            Values::Ragged { flux, .. } => flux.len(),
-        };
-        check_shape("mask", &[mask.len()], &[pixels])?;
+        check_shape("mask", &[mask.len()], &[self.flux.len()])?;
+        Ok(Self {
+            mask: Some(Plane::Flat(mask)),
+            ..self
+        })
+    }
+
+    /// Adds a mask as an array of any memory layout, of the flux's shape `(n, p)`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if its shape is another, and for ragged spectra.
+    pub fn mask_matrix(self, mask: ArrayView2<'a, i32>) -> Result<Self> {
+        let mask = Plane::Matrix(mask);
+        mask.check("mask", &self.flux)?;
         Ok(Self {
             mask: Some(mask),
+            ..self
+        })
+    }
+
+    /// Adds redshifts, one for each row, which [`Normalize::RestFrameMedian`](crate::Normalize::RestFrameMedian) needs. NaN
+    /// where it is unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if there are not as many as rows.
+    pub fn redshift(self, redshift: &'a [f64]) -> Result<Self> {
+        check_shape("redshift", &[redshift.len()], &[self.rows()])?;
+        Ok(Self {
+            redshift: Some(redshift),
             ..self
         })
     }
@@ -140,47 +253,95 @@ impl<'a> Spectra<'a> {
     /// Number of spectra.
     #[must_use]
     pub fn rows(&self) -> usize {
-        match self.values {
-            Values::Grid { flux, .. } => flux.nrows(),
-            Values::Ragged { offsets, .. } => offsets.len() - 1,
+        match self.layout {
+            Layout::Matrix(rows, _) => rows,
+            Layout::Ragged(offsets) => offsets.len() - 1,
         }
+    }
+
+    pub(crate) fn has_ivar(&self) -> bool {
+        self.ivar.is_some()
+    }
+
+    pub(crate) fn has_redshift(&self) -> bool {
+        self.redshift.is_some()
     }
 
     /// The wavelengths that all rows have in common, if they share a grid.
     pub(crate) fn shared_grid(&self) -> Option<&'a [f64]> {
-        match self.values {
-            Values::Grid { .. } => Some(self.wavelength),
-            Values::Ragged { .. } => None,
+        match self.wavelength {
+            Wavelengths::Shared(wavelength) => Some(wavelength),
+            Wavelengths::PerRow(_) => None,
         }
     }
 
     /// Number of pixels of row `i`.
     pub(crate) fn pixels(&self, i: usize) -> usize {
-        match self.values {
-            Values::Grid { flux, .. } => flux.ncols(),
-            Values::Ragged { offsets, .. } => offsets[i + 1] - offsets[i],
+        self.range(i).len()
+    }
+
+    /// Number of pixels of all rows.
+    pub(crate) fn all_pixels(&self) -> usize {
+        self.flux.len()
+    }
+
+    /// Row `i` among all pixels.
+    fn range(&self, i: usize) -> std::ops::Range<usize> {
+        match self.layout {
+            Layout::Matrix(_, pixels) => i * pixels..(i + 1) * pixels,
+            Layout::Ragged(offsets) => offsets[i]..offsets[i + 1],
         }
     }
 
     /// Row `i`.
-    pub(crate) fn row(&self, i: usize) -> Row<'a> {
-        match self.values {
-            Values::Grid { flux, ivar } => {
-                let p = flux.ncols();
-                Row {
-                    flux: flux.index_axis_move(Axis(0), i),
-                    ivar: ivar.index_axis_move(Axis(0), i),
-                    wavelength: self.wavelength,
-                    mask: self.mask.map(|mask| &mask[i * p..(i + 1) * p]),
-                }
-            }
-            Values::Ragged { flux, ivar, offsets } => {
-                let cut = offsets[i]..offsets[i + 1];
-                Row {
-                    flux: ArrayView1::from(&flux[cut.clone()]),
-                    ivar: ArrayView1::from(&ivar[cut.clone()]),
-                    wavelength: &self.wavelength[cut.clone()],
-                    mask: self.mask.map(|mask| &mask[cut]),
+    pub(crate) fn row<'b>(&'b self, i: usize, buffers: &'b mut RowBuffers) -> Row<'b> {
+        let range = self.range(i);
+        Row {
+            flux: self.flux.row(i, &range, &mut buffers.flux),
+            ivar: self.ivar.as_ref().map(|ivar| ivar.row(i, &range, &mut buffers.ivar)),
+            mask: self.mask.as_ref().map(|mask| mask.row(i, &range, &mut buffers.mask)),
+            wavelength: match &self.wavelength {
+                Wavelengths::Shared(wavelength) => wavelength,
+                Wavelengths::PerRow(plane) => plane.row(i, &range, &mut buffers.wavelength),
+            },
+            redshift: self.redshift.map(|redshift| redshift[i]),
+        }
+    }
+}
+
+impl<T: Copy> Plane<'_, T> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Matrix(matrix) => matrix.len(),
+            Self::Flat(values) => values.len(),
+        }
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Matrix(matrix) => matrix.shape().to_vec(),
+            Self::Flat(values) => vec![values.len()],
+        }
+    }
+
+    /// [`Error::Shape`] unless this has the shape of the flux.
+    fn check(&self, what: &'static str, flux: &Plane<'_, f32>) -> Result<()> {
+        check_shape(what, &self.shape(), &flux.shape())
+    }
+
+    /// Row `i`, which are the pixels in `range`; copied to `buffer` if its values do not lie side by side.
+    fn row<'b>(&'b self, i: usize, range: &std::ops::Range<usize>, buffer: &'b mut Vec<T>) -> &'b [T] {
+        match self {
+            Self::Flat(values) => &values[range.clone()],
+            Self::Matrix(matrix) => {
+                let row = matrix.index_axis(Axis(0), i);
+                match row.to_slice() {
+                    Some(row) => row,
+                    None => {
+                        buffer.clear();
+                        buffer.extend(row);
+                        buffer
+                    }
                 }
             }
         }
@@ -201,6 +362,14 @@ pub(crate) fn check_shape(what: &'static str, found: &[usize], expected: &[usize
 
 /// [`Error::Wavelength`] unless the wavelengths are finite, positive and strictly increasing.
 pub(crate) fn check_wavelengths(row: usize, wavelength: &[f64]) -> Result<()> {
+    let mut increases = true;
+    for (before, after) in wavelength.iter().zip(wavelength.iter().skip(1)) {
+        increases &= before < after;
+    }
+    if increases && wavelength.first().is_none_or(|&x| x > 0.0) && wavelength.last().is_none_or(|x| x.is_finite()) {
+        return Ok(());
+    }
+    // Which one is it?
     let mut previous = 0.0;
     for (pixel, &wavelength) in wavelength.iter().enumerate() {
         let rule = if !wavelength.is_finite() {

@@ -1,16 +1,31 @@
 //! The tokenizer: its parameters and its verb.
 
+use std::cell::RefCell;
 use std::fmt;
 
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::row::{Cut, Scratch, TokenWavelengths, write_row};
+use crate::batch::RowsMut;
+use crate::row::{Cut, Scratch, write_row};
+use crate::simd::{Simd, Task, dispatch};
+use crate::spectra::RowBuffers;
+use crate::wavelengths::TokenWavelengths;
 use crate::{Error, Normalize, Result, Spectra, TokenBatch};
 
 /// Cuts spectra into patches on their native wavelength grids, normalised and masked.
 ///
 /// The parameters are checked by [`tokenize`](Self::tokenize). [`Display`](fmt::Display) gives the canonical text of
-/// the configuration and [`fingerprint`](Self::fingerprint) a short hash of it, to store beside what a model learned.
+/// the configuration and [`fingerprint`](Self::fingerprint) a short hash of it, to store beside what a model learned. As a
+/// serde value (JSON, TOML, …) every field may be left out:
+///
+/// ```toml
+/// patch = 32                 # pixels
+/// stride = 32                # as patch
+/// tail = "pad-and-mask"      # or "drop", "error"
+/// normalize = "median"       # or "mean", "mean-std", "weighted-mean", "patch-median", "none",
+///                            # { rest-frame-median = { from = 5300.0, to = 5850.0 } }
+/// min_tokens = 0
+/// ```
 ///
 /// # Examples
 ///
@@ -28,10 +43,11 @@ use crate::{Error, Normalize, Result, Spectra, TokenBatch};
 /// let tokenizer = Tokenizer::new(16).stride(8).normalize(Normalize::Median);
 /// let batch = tokenizer.tokenize(&spectra)?;
 /// assert_eq!(batch.values.dim(), (1, 4, 16));
-/// assert_eq!((batch.scale[0], batch.values[[0, 0, 0]], batch.snr[[0, 0]]), (7.0, 1.0, 14.0));
+/// assert_eq!((batch.scale[[0, 0]], batch.values[[0, 0, 0]], batch.snr[[0, 0]]), (7.0, 1.0, 14.0));
 /// # Ok::<(), radio_tokenize::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Config")]
 #[must_use]
 pub struct Tokenizer {
     patch: usize,
@@ -41,8 +57,50 @@ pub struct Tokenizer {
     min_tokens: usize,
 }
 
+/// The patch of [`Tokenizer::default`].
+const PATCH: usize = 32;
+
+/// Patches of 32 pixels, and the default of everything else.
+impl Default for Tokenizer {
+    fn default() -> Self {
+        Self::new(PATCH)
+    }
+}
+
+/// A tokenizer as it is written down, where parts may be missing.
+#[derive(Deserialize)]
+#[serde(rename = "Tokenizer", deny_unknown_fields)]
+struct Config {
+    patch: Option<usize>,
+    stride: Option<usize>,
+    #[serde(default)]
+    tail: Tail,
+    #[serde(default)]
+    normalize: Normalize,
+    #[serde(default)]
+    min_tokens: usize,
+}
+
+impl TryFrom<Config> for Tokenizer {
+    type Error = Error;
+
+    fn try_from(config: Config) -> Result<Self> {
+        let patch = config.patch.unwrap_or(PATCH);
+        let tokenizer = Self {
+            patch,
+            stride: config.stride.unwrap_or(patch),
+            tail: config.tail,
+            normalize: config.normalize,
+            min_tokens: config.min_tokens,
+        };
+        tokenizer.check()?;
+        Ok(tokenizer)
+    }
+}
+
 /// What becomes of pixels after the last whole patch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Tail {
     /// One more token holds them, filled up with pixels that are not good. A spectrum shorter than a patch gets one
@@ -111,20 +169,52 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a patch or stride out of range, [`Error::Tail`] for the first row with a tail if
-    /// [`Tail::Error`] is set, [`Error::TooLarge`] if the padded batch fits no array; all before any work is done.
+    /// [`Error::Option`] for a parameter out of range, [`Error::Missing`] if the normalisation needs redshifts or inverse
+    /// variances that are not there, [`Error::Tail`] for the first row with a tail if [`Tail::Error`] is set,
+    /// [`Error::TooLarge`] if the padded batch fits no array; all before any work is done.
     ///
     /// # Complexity
     ///
-    /// O(N) in time for N pixels (more by patch / stride where patches overlap), 9 bytes for each pixel of the padded
-    /// batch, and up to 28 bytes for each pixel of the longest row per thread.
+    /// O(N) in time for N pixels (more by patch / stride where patches overlap; by the logarithm squared of a patch for
+    /// [`Normalize::PatchMedian`]), 9 bytes for each pixel of the padded batch, and up to 45 bytes for each pixel of the
+    /// longest row per thread.
     ///
     /// # References
     ///
     /// Patches with a level per spectrum, as in AstroCLIP (Parker et al. 2024, MNRAS, doi:10.1093/mnras/stae1450) and, on native grids,
     /// Shen et al. 2025 (arXiv:2510.17959).
     pub fn tokenize(&self, spectra: &Spectra<'_>) -> Result<TokenBatch> {
+        let mut batch = TokenBatch::default();
+        self.tokenize_into(spectra, &mut batch)?;
+        Ok(batch)
+    }
+
+    /// As [`tokenize`](Self::tokenize), into the memory of a batch that is not needed any more, whatever it holds: in a loop
+    /// over batches this takes half the time, because fresh memory is slow.
+    ///
+    /// # Errors
+    ///
+    /// As [`tokenize`](Self::tokenize); the batch is then as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
+    ///
+    /// let tokenizer = Tokenizer::default();
+    /// let wavelength: Vec<f64> = (0..64).map(|i| 3600.0 + 0.8 * f64::from(i)).collect();
+    /// let mut tokens = TokenBatch::default();
+    /// for level in [1.0, 2.0, 3.0] {
+    ///     let flux = Array2::from_elem((4, 64), level);
+    ///     tokenizer.tokenize_into(&Spectra::on_grid(flux.view(), flux.view(), &wavelength)?, &mut tokens)?;
+    ///     assert_eq!(tokens.scale[[3, 0]], level);
+    /// }
+    /// # Ok::<(), radio_tokenize::Error>(())
+    /// ```
+    pub fn tokenize_into(&self, spectra: &Spectra<'_>, batch: &mut TokenBatch) -> Result<()> {
         self.check()?;
+        self.check_has_all(spectra)?;
         let rows = spectra.rows();
         let mut tokens = self.min_tokens;
         for row in 0..rows {
@@ -141,21 +231,29 @@ impl Tokenizer {
                 patch: self.patch,
             });
         }
-
-        let mut batch = TokenBatch::zeros(rows, tokens, self.patch);
+        let scales = if self.normalize == Normalize::PatchMedian {
+            tokens
+        } else {
+            1
+        };
+        batch.tokenizer = self.clone();
+        batch.reshape([rows, tokens, self.patch], scales, spectra.has_ivar());
         let shared = spectra
             .shared_grid()
             .map(|grid| TokenWavelengths::new(grid, self.cut(grid.len())));
-        batch
-            .rows_mut()
-            .into_par_iter()
-            .enumerate()
-            .for_each_init(Scratch::default, |scratch, (i, mut out)| {
-                let row = spectra.row(i);
-                let cut = self.cut(row.wavelength.len());
-                write_row(row, cut, self.normalize, shared.as_ref(), scratch, &mut out);
-            });
-        Ok(batch)
+        let pixels_per_row = spectra.all_pixels() / rows.max(1) + 1;
+        // Enough pieces that no thread waits long for another, each worth handing over.
+        let pieces = PIECES_PER_THREAD * rayon::current_num_threads();
+        let piece = rows.div_ceil(pieces).max(PIECE_PIXELS / pixels_per_row).max(1);
+        let rows = Rows {
+            tokenizer: self,
+            spectra,
+            shared: shared.as_ref(),
+            first: 0,
+            out: batch.rows_mut(),
+        };
+        rows.in_parallel(piece);
+        Ok(())
     }
 
     /// Number of tokens of a spectrum with `pixels` pixels.
@@ -201,6 +299,19 @@ impl Tokenizer {
         format!("{hash:016x}")
     }
 
+    /// Were tokens made by a tokenizer with this one's [`fingerprint`](Self::fingerprint)?
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherTokenizer`] if not, which names both.
+    pub fn check_made(&self, by: &Self) -> Result<()> {
+        let (found, expected) = (by.to_string(), self.to_string());
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::OtherTokenizer { found, expected })
+    }
+
     /// Are the parameters in range?
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |name, value: usize, expected| {
@@ -220,7 +331,32 @@ impl Tokenizer {
                 "1 to the length of a patch (more would leave pixels out)",
             );
         }
-        Ok(())
+        match self.normalize {
+            Normalize::RestFrameMedian { from, to } if !(from > 0.0 && from < to && to.is_finite()) => {
+                Err(Error::Option {
+                    name: "rest-frame-median",
+                    value: format!("{from:?} to {to:?}"),
+                    expected: "two positive wavelengths in order",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Do the spectra have what the normalisation needs?
+    fn check_has_all(&self, spectra: &Spectra<'_>) -> Result<()> {
+        let missing = |what, how| {
+            Err(Error::Missing {
+                what,
+                normalize: self.normalize.name(),
+                how,
+            })
+        };
+        match self.normalize {
+            Normalize::WeightedMean if !spectra.has_ivar() => missing("ivar", "Spectra::on_grid"),
+            Normalize::RestFrameMedian { .. } if !spectra.has_redshift() => missing("redshift", "Spectra::redshift"),
+            _ => Ok(()),
+        }
     }
 
     /// How a row of so many pixels is cut.
@@ -248,6 +384,74 @@ impl Tokenizer {
             });
         }
         Ok(())
+    }
+}
+
+/// Each thread gets about so many pieces of a batch.
+const PIECES_PER_THREAD: usize = 4;
+/// So many pixels take some ten microseconds, which is long beside what it takes to hand a piece over.
+const PIECE_PIXELS: usize = 32_768;
+
+/// Rows of a batch, from `first` on, and where their tokens go.
+struct Rows<'a, 's> {
+    tokenizer: &'a Tokenizer,
+    spectra: &'a Spectra<'s>,
+    shared: Option<&'a TokenWavelengths>,
+    first: usize,
+    out: RowsMut<'a>,
+}
+
+impl Rows<'_, '_> {
+    /// Shares the rows out among rayon's threads in pieces of about so many rows.
+    fn in_parallel(self, piece: usize) {
+        if self.out.rows <= piece {
+            let mut scratch = SCRATCH.take();
+            dispatch(Piece {
+                rows: self,
+                scratch: &mut scratch,
+            });
+            SCRATCH.set(scratch);
+            return;
+        }
+        let half = self.out.rows / 2;
+        let (left, right) = self.out.split_at(half);
+        let left = Rows { out: left, ..self };
+        let right = Rows {
+            out: right,
+            first: self.first + half,
+            ..self
+        };
+        rayon::join(|| left.in_parallel(piece), || right.in_parallel(piece));
+    }
+}
+
+thread_local! {
+    /// Kept from batch to batch: fresh memory is slow.
+    static SCRATCH: RefCell<(Scratch, RowBuffers)> = RefCell::default();
+}
+
+/// Rows that one thread does.
+struct Piece<'a, 's> {
+    rows: Rows<'a, 's>,
+    scratch: &'a mut (Scratch, RowBuffers),
+}
+
+impl Task for Piece<'_, '_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (scratch, buffers) = self.scratch;
+        let Rows {
+            tokenizer,
+            spectra,
+            shared,
+            first,
+            mut out,
+        } = self.rows;
+        for i in first..first + out.rows {
+            let row = spectra.row(i, buffers);
+            let cut = tokenizer.cut(row.flux.len());
+            write_row(simd, &row, cut, tokenizer.normalize, shared, scratch, &mut out.next());
+        }
     }
 }
 

@@ -10,7 +10,7 @@ fn a_dead_spectrum_is_zero_and_flagged() {
     for normalize in NORMALIZE {
         let batch = tokenize(&Tokenizer::new(4).normalize(normalize), &[5.0; 10], &[0.0; 10]);
         assert_eq!(
-            (batch.flags[0], batch.scale[0], batch.offset[0]),
+            (batch.flags[0], batch.scale[[0, 0]], batch.offset[[0, 0]]),
             (flag::DEAD, 1.0, 0.0)
         );
         assert!(batch.values.iter().all(|&value| value == 0.0));
@@ -34,7 +34,7 @@ fn a_mask_alone_kills_a_spectrum() {
 fn check_good(flux: &[f32], ivar: &[f32], good: &[bool]) {
     let batch = tokenize(&Tokenizer::new(flux.len()), flux, ivar);
     assert_eq!(batch.pixels.iter().copied().collect::<Vec<bool>>(), good);
-    assert_eq!((batch.scale[0], batch.flags[0]), (2.0, 0), "junk in the scale");
+    assert_eq!((batch.scale[[0, 0]], batch.flags[0]), (2.0, 0), "junk in the scale");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn one_good_pixel() {
     assert_eq!(batch.errors[[0, 0, 1]], 0.5 / 3.0);
     assert_eq!((batch.valid[[0, 0]], batch.valid_fraction[[0, 0]]), (false, 0.25));
     assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr[0]), (6.0, 6.0));
-    assert_eq!((batch.scale[0], batch.flags[0]), (3.0, 0));
+    assert_eq!((batch.scale[[0, 0]], batch.flags[0]), (3.0, 0));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_padded_tail_keeps_its_pixels() {
 fn a_dropped_tail_counts_for_the_scale() {
     let tokenizer = Tokenizer::new(2).tail(Tail::Drop);
     let batch = tokenize(&tokenizer, &[1.0, 3.0, 3.0], &[1.0; 3]);
-    assert_eq!((batch.scale[0], batch.values[[0, 0, 1]]), (3.0, 1.0));
+    assert_eq!((batch.scale[[0, 0]], batch.values[[0, 0, 1]]), (3.0, 1.0));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn shorter_rows_end_in_padding() {
 fn a_pixel_that_overflows_is_masked() {
     // The median of tiny fluxes divides a large one beyond f32.
     let batch = tokenize(&Tokenizer::new(4), &[1e-10, 1e-10, 1e30, 1e-10], &[1.0; 4]);
-    assert_eq!((batch.scale[0], batch.flags[0]), (1e-10, flag::PIXEL_OUT_OF_RANGE));
+    assert_eq!((batch.scale[[0, 0]], batch.flags[0]), (1e-10, flag::PIXEL_OUT_OF_RANGE));
     assert_eq!(
         batch.pixels.iter().copied().collect::<Vec<bool>>(),
         [true, true, false, true]

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
-use radio_tokenize::{Spectra, TokenBatch, Tokenizer, WavelengthEncoding, flag};
+use radio_tokenize::{Normalize, Spectra, TokenBatch, Tokenizer, WavelengthEncoding, flag};
 
 use crate::support::{Sample, check_invariants, tame, tokenizers, wild};
 
@@ -30,8 +30,9 @@ fn check_row(batch: &TokenBatch, i: usize, alone: &TokenBatch) {
     assert_eq!(batch.snr.slice(s![i, ..tokens]), alone.snr.row(0));
     assert_eq!(batch.wavelength.slice(s![i, ..tokens]), alone.wavelength.row(0));
     assert!(batch.pixels.slice(s![i, tokens.., ..]).iter().all(|&good| !good));
-    assert_eq!(batch.scale[i], alone.scale[0]);
-    assert_eq!(batch.offset[i], alone.offset[0]);
+    let scales = alone.scale.ncols();
+    assert_eq!(batch.scale.slice(s![i, ..scales]), alone.scale.row(0));
+    assert_eq!(batch.offset.slice(s![i, ..scales]), alone.offset.row(0));
     assert_eq!(batch.flags[i], alone.flags[0]);
     assert_eq!(batch.spectrum_snr[i], alone.spectrum_snr[0]);
     assert_eq!(batch.lengths[i], alone.lengths[0]);
@@ -48,6 +49,23 @@ proptest! {
             let good = (sample.offsets[i]..sample.offsets[i + 1]).any(|k| sample.good(k));
             prop_assert_eq!(batch.flags[i] & flag::DEAD == 0, good);
         }
+    }
+
+    #[test]
+    fn memory_of_another_batch_leaves_no_trace(
+        (before, sample) in (wild(), wild()),
+        (first, tokenizer) in (tokenizers(), tokenizers()),
+        without_ivar in any::<bool>(),
+    ) {
+        let mut batch = tokenize(&first, &before);
+        if without_ivar {
+            let spectra = Spectra::flux_ragged(&before.offsets, &before.flux, &before.wavelength).unwrap();
+            let tokenizer = first.normalize(Normalize::Median);
+            batch = tokenizer.tokenize(&spectra).unwrap();
+            check_invariants(&batch);
+        }
+        tokenizer.tokenize_into(&sample.spectra(), &mut batch).unwrap();
+        prop_assert_eq!(batch, tokenize(&tokenizer, &sample));
     }
 
     #[test]
@@ -77,6 +95,7 @@ proptest! {
         let flux = Array2::from_shape_vec((rows, pixels), sample.flux.clone()).unwrap();
         let ivar = Array2::from_shape_vec((rows, pixels), sample.ivar.clone()).unwrap();
         let on_grid = Spectra::on_grid(flux.view(), ivar.view(), &grid).unwrap().mask(&sample.mask).unwrap();
+        let on_grid = on_grid.redshift(&sample.redshift).unwrap();
         let ragged = Sample { wavelength: grid.repeat(rows), ..sample.clone() };
         let batch = tokenizer.tokenize(&on_grid).unwrap();
         if rows > 0 {
@@ -87,7 +106,16 @@ proptest! {
         let columns = flux.t().as_standard_layout().to_owned();
         let backwards = ivar.slice(s![.., ..;-1]).as_standard_layout().to_owned();
         let views = Spectra::on_grid(columns.t(), backwards.slice(s![.., ..;-1]), &grid).unwrap();
-        prop_assert_eq!(&batch, &tokenizer.tokenize(&views.mask(&sample.mask).unwrap()).unwrap());
+        let mask = Array2::from_shape_vec((rows, pixels), sample.mask.clone()).unwrap();
+        let mask_by_columns = mask.t().as_standard_layout().to_owned();
+        let views = views.mask_matrix(mask_by_columns.t()).unwrap().redshift(&sample.redshift).unwrap();
+        prop_assert_eq!(&batch, &tokenizer.tokenize(&views).unwrap());
+
+        // A grid for each row.
+        let grids = Array2::from_shape_fn((pixels, rows), |(k, _)| grid[k]);
+        let on_grids = Spectra::on_grids(flux.view(), ivar.view(), grids.t()).unwrap();
+        let on_grids = on_grids.mask(&sample.mask).unwrap().redshift(&sample.redshift).unwrap();
+        prop_assert_eq!(&batch, &tokenizer.tokenize(&on_grids).unwrap());
     }
 
     #[test]
@@ -100,7 +128,7 @@ proptest! {
         let (one, two) = (tokenize(&Tokenizer::new(8), &sample), tokenize(&Tokenizer::new(8), &other));
         let same_scale = flag::DEAD | flag::SCALE_IS_ONE;
         for i in (0..sample.rows()).filter(|&i| one.flags[i] & same_scale == 0) {
-            prop_assert_eq!(one.scale[i] * unit, two.scale[i]);
+            prop_assert_eq!(one.scale[[i, 0]] * unit, two.scale[[i, 0]]);
             prop_assert_eq!(one.values.index_axis(Axis(0), i), two.values.index_axis(Axis(0), i));
             prop_assert_eq!(one.errors.index_axis(Axis(0), i), two.errors.index_axis(Axis(0), i));
             prop_assert_eq!(one.snr.row(i), two.snr.row(i));

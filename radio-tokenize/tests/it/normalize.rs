@@ -9,7 +9,7 @@ use crate::support::tokenize;
 fn check(normalize: Normalize, flux: &[f32], ivar: &[f32], expected: (f32, f32, u32)) {
     let batch = tokenize(&Tokenizer::new(3).normalize(normalize), flux, ivar);
     assert_eq!(
-        (batch.offset[0], batch.scale[0], batch.flags[0]),
+        (batch.offset[[0, 0]], batch.scale[[0, 0]], batch.flags[0]),
         expected,
         "{normalize:?} of {flux:?}"
     );
@@ -40,14 +40,14 @@ fn medians_of_even_and_odd_counts() {
 #[test]
 fn a_median_without_significance_is_not_used() {
     let sigma = |mad: f64| (1.482_602_218_505_602 * mad) as f32;
-    check_median(&[-1.0, -2.0, -3.0], sigma(1.0), flag::SCALE_IS_MAD);
-    check_median(&[-4.0, 0.0, 3.0], sigma(3.0), flag::SCALE_IS_MAD);
+    check_median(&[-1.0, -2.0, -3.0], sigma(1.0), flag::SCALE_IS_SPREAD);
+    check_median(&[-4.0, 0.0, 3.0], sigma(3.0), flag::SCALE_IS_SPREAD);
     // Median 1, deviations 0 1 1 1 1: the error of the median is 1.2533 · 1.4826 / √5 = 0.83.
     check_median(&[0.0, 0.0, 1.0, 2.0, 2.0], 1.0, 0);
     // Median 1, MAD 2: the error is 1.66.
-    check_median(&[-1.0, -1.0, 1.0, 3.0, 3.0], sigma(2.0), flag::SCALE_IS_MAD);
+    check_median(&[-1.0, -1.0, 1.0, 3.0, 3.0], sigma(2.0), flag::SCALE_IS_SPREAD);
     // Four values, deviations 0.5 0.5 3.5 3.5: half of them are small, but the MAD, 2, is not.
-    check_median(&[-2.0, 1.0, 2.0, 5.0], sigma(2.0), flag::SCALE_IS_MAD);
+    check_median(&[-2.0, 1.0, 2.0, 5.0], sigma(2.0), flag::SCALE_IS_SPREAD);
     // Median 3, deviations 0.5 0.5 4 4: the MAD is 2.25, the error 2.09; only half of the deviations show it.
     check_median(&[-1.0, 2.5, 3.5, 7.0], 3.0, 0);
 }

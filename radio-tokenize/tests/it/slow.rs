@@ -5,12 +5,32 @@ use radio_tokenize::{Normalize, Tail, TokenBatch, flag};
 
 use crate::support::{Sample, check_invariants, tame};
 
+/// A good pixel: wavelength, flux, inverse variance.
+type Good = (f64, f64, f64);
+
 /// Offset, scale and flags, straight from the documentation.
-fn measure(normalize: Normalize, good: &[(f64, f64)]) -> (f64, f64, u32) {
+fn measure(normalize: Normalize, redshift: f64, good: &[Good]) -> (f64, f64, u32) {
+    if let (Normalize::RestFrameMedian { from, to }, false) = (normalize, good.is_empty()) {
+        let rest = |wavelength: f64| wavelength / (1.0 + redshift);
+        let in_window = |&&(wavelength, ..): &&Good| (from..=to).contains(&rest(wavelength));
+        let window: Vec<Good> = good.iter().filter(in_window).copied().collect();
+        return match measure(Normalize::Median, redshift, &window) {
+            (.., flag::DEAD) => {
+                let (offset, scale, flags) = measure(Normalize::Median, redshift, good);
+                (offset, scale, flags | flag::WINDOW_IS_SPECTRUM)
+            }
+            measured => measured,
+        };
+    }
+    let good: Vec<(f64, f64)> = good.iter().map(|&(_, f, w)| (f, w)).collect();
     if good.is_empty() {
         return (0.0, 1.0, flag::DEAD);
     }
     let n = good.len() as f64;
+    let spread = |spread: f64| match spread > 0.0 {
+        true => (0.0, spread, flag::SCALE_IS_SPREAD),
+        false => (0.0, 1.0, flag::SCALE_IS_ONE),
+    };
     let moments = |weight: fn(f64) -> f64| {
         let weights: f64 = good.iter().map(|&(_, w)| weight(w)).sum();
         let mean = good.iter().map(|&(f, w)| weight(w) * f).sum::<f64>() / weights;
@@ -19,26 +39,28 @@ fn measure(normalize: Normalize, good: &[(f64, f64)]) -> (f64, f64, u32) {
             .map(|&(f, w)| weight(w) * (f - mean) * (f - mean))
             .sum::<f64>()
             / weights;
-        if variance > 0.0 {
-            (mean, variance.sqrt(), 0)
-        } else {
-            (mean, 1.0, flag::SCALE_IS_ONE)
-        }
+        (mean, variance.sqrt())
+    };
+    let mean_and_spread = |(mean, sigma)| match sigma > 0.0 {
+        true => (mean, sigma, 0),
+        false => (mean, 1.0, flag::SCALE_IS_ONE),
     };
     match normalize {
-        Normalize::Median => {
+        Normalize::Median | Normalize::PatchMedian => {
             let level = median(good.iter().map(|&(f, _)| f).collect());
             let sigma = 1.4826022 * median(good.iter().map(|&(f, _)| (f - level).abs()).collect());
             if level > 1.2533141 * sigma / n.sqrt() {
                 (0.0, level, 0)
-            } else if sigma > 0.0 {
-                (0.0, sigma, flag::SCALE_IS_MAD)
             } else {
-                (0.0, 1.0, flag::SCALE_IS_ONE)
+                spread(sigma)
             }
         }
-        Normalize::WeightedMean => moments(|w| w),
-        Normalize::MeanStd => moments(|_| 1.0),
+        Normalize::Mean => match moments(|_| 1.0) {
+            (mean, sigma) if mean > sigma / n.sqrt() => (0.0, mean, 0),
+            (_, sigma) => spread(sigma),
+        },
+        Normalize::WeightedMean => mean_and_spread(moments(|w| w)),
+        Normalize::MeanStd => mean_and_spread(moments(|_| 1.0)),
         _ => (0.0, 1.0, 0),
     }
 }
@@ -67,22 +89,23 @@ fn close(found: f32, expected: f64, what: &str) {
 fn compare(sample: &Sample, patch: usize, stride: usize, tail: Tail, normalize: Normalize, batch: &TokenBatch) {
     for i in 0..sample.rows() {
         let cut = sample.offsets[i]..sample.offsets[i + 1];
-        let pixels: Vec<Option<(f64, f64)>> = cut
+        let pixels: Vec<Option<Good>> = cut
             .map(|k| {
-                sample
-                    .good(k)
-                    .then(|| (f64::from(sample.flux[k]), f64::from(sample.ivar[k])))
+                let (flux, ivar) = (f64::from(sample.flux[k]), f64::from(sample.ivar[k]));
+                sample.good(k).then_some((sample.wavelength[k], flux, ivar))
             })
             .collect();
         let wavelength = &sample.wavelength[sample.offsets[i]..sample.offsets[i + 1]];
-        let good: Vec<(f64, f64)> = pixels.iter().flatten().copied().collect();
-        let (offset, scale, flags) = measure(normalize, &good);
-        close(batch.offset[i], offset, "offset");
-        close(batch.scale[i], scale, "scale");
-        assert_eq!(batch.flags[i], flags, "flags of {good:?}");
+        let good: Vec<Good> = pixels.iter().flatten().copied().collect();
+        let measure = |good: &[Good]| measure(normalize, sample.redshift[i], good);
+        let is_per_token = normalize == Normalize::PatchMedian;
+        let mut flags = 0;
+        if !is_per_token || good.is_empty() {
+            flags = measure(&good).2;
+        }
         close(
             batch.spectrum_snr[i],
-            median(good.iter().map(|&(f, w)| f * w.sqrt()).collect()),
+            median(good.iter().map(|&(_, f, w)| f * w.sqrt()).collect()),
             "spectrum S/N",
         );
         assert_eq!(batch.lengths[i], pixels.len());
@@ -95,17 +118,28 @@ fn compare(sample: &Sample, patch: usize, stride: usize, tail: Tail, normalize: 
                 break;
             }
             let at = |j: usize| pixels.get(from + j).copied().flatten();
+            let here: Vec<Good> = (0..patch).filter_map(at).collect();
+            let (offset, scale) = if is_per_token {
+                let (offset, scale, token_flags) = measure(&here);
+                flags |= token_flags & !flag::DEAD;
+                (offset, scale)
+            } else {
+                let (offset, scale, _) = measure(&good);
+                (offset, scale)
+            };
+            let scaling = [i, if is_per_token { tokens } else { 0 }];
+            close(batch.offset[scaling], offset, "offset");
+            close(batch.scale[scaling], scale, "scale");
             for j in 0..patch {
                 let (value, error, is_good) = match at(j) {
-                    Some((f, w)) => ((f - offset) / scale, 1.0 / (scale * w.sqrt()), true),
+                    Some((_, f, w)) => ((f - offset) / scale, 1.0 / (scale * w.sqrt()), true),
                     None => (0.0, 0.0, false),
                 };
                 close(batch.values[[i, tokens, j]], value, "value");
                 close(batch.errors[[i, tokens, j]], error, "error");
                 assert_eq!(batch.pixels[[i, tokens, j]], is_good);
             }
-            let here: Vec<(f64, f64)> = (0..patch).filter_map(at).collect();
-            let snr = here.iter().map(|&(f, w)| f * w.sqrt()).sum::<f64>() / here.len().max(1) as f64;
+            let snr = here.iter().map(|&(_, f, w)| f * w.sqrt()).sum::<f64>() / here.len().max(1) as f64;
             close(batch.snr[[i, tokens]], snr, "S/N");
             let covered = &wavelength[from..(from + patch).min(wavelength.len())];
             assert_eq!(batch.wavelength_min[[i, tokens]], covered[0]);
@@ -114,6 +148,7 @@ fn compare(sample: &Sample, patch: usize, stride: usize, tail: Tail, normalize: 
             assert!((batch.wavelength[[i, tokens]] - mean).abs() < 1e-9);
             tokens += 1;
         }
+        assert_eq!(batch.flags[i] & !flag::WAVELENGTH_GAP, flags, "flags of {good:?}");
         for padding in tokens..batch.valid.ncols() {
             assert!(!batch.valid[[i, padding]]);
             assert_eq!(batch.wavelength[[i, padding]], 0.0);

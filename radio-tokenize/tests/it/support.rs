@@ -7,10 +7,16 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use radio_tokenize::{Normalize, Spectra, Tail, TokenBatch, Tokenizer};
 
-pub(crate) const NORMALIZE: [Normalize; 4] = [
+pub(crate) const NORMALIZE: [Normalize; 7] = [
     Normalize::Median,
+    Normalize::Mean,
     Normalize::WeightedMean,
     Normalize::MeanStd,
+    Normalize::RestFrameMedian {
+        from: 3500.0,
+        to: 3620.0,
+    },
+    Normalize::PatchMedian,
     Normalize::None,
 ];
 
@@ -32,6 +38,7 @@ pub(crate) struct Sample {
     pub(crate) ivar: Vec<f32>,
     pub(crate) mask: Vec<i32>,
     pub(crate) wavelength: Vec<f64>,
+    pub(crate) redshift: Vec<f64>,
 }
 
 /// Flux, inverse variance and mask of a pixel.
@@ -46,6 +53,10 @@ impl Sample {
             ivar: vec![],
             mask: vec![],
             wavelength: vec![],
+            // The last ones leave no wavelength in a window, or none that could be known.
+            redshift: (0..rows.len())
+                .map(|i| [0.0, 0.02, f64::NAN, 5.0, -1.5][i % 5])
+                .collect(),
         };
         for (i, row) in rows.iter().enumerate() {
             for (k, &(flux, ivar, mask)) in row.iter().enumerate() {
@@ -67,7 +78,7 @@ impl Sample {
 
     pub(crate) fn spectra(&self) -> Spectra<'_> {
         let spectra = Spectra::ragged(&self.offsets, &self.flux, &self.ivar, &self.wavelength).unwrap();
-        spectra.mask(&self.mask).unwrap()
+        spectra.mask(&self.mask).unwrap().redshift(&self.redshift).unwrap()
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -83,6 +94,7 @@ impl Sample {
             ivar: self.ivar[cut.clone()].to_vec(),
             mask: self.mask[cut.clone()].to_vec(),
             wavelength: self.wavelength[cut].to_vec(),
+            redshift: vec![self.redshift[i]],
         }
     }
 
@@ -108,8 +120,9 @@ pub(crate) fn tokenize(tokenizer: &Tokenizer, flux: &[f32], ivar: &[f32]) -> Tok
 #[track_caller]
 pub(crate) fn check_invariants(batch: &TokenBatch) {
     let (rows, tokens, patch) = batch.values.dim();
+    let has_errors = batch.errors.dim().2 > 0;
+    assert_eq!(batch.errors.dim(), (rows, tokens, if has_errors { patch } else { 0 }));
     for floats in [&batch.values, &batch.errors] {
-        assert_eq!(floats.dim(), (rows, tokens, patch));
         assert!(floats.iter().all(|x| x.is_finite()));
     }
     for floats in [&batch.snr, &batch.valid_fraction] {
@@ -120,15 +133,20 @@ pub(crate) fn check_invariants(batch: &TokenBatch) {
         assert_eq!(floats.dim(), (rows, tokens));
         assert!(floats.iter().all(|x| x.is_finite()));
     }
-    for floats in [&batch.spectrum_snr, &batch.offset, &batch.scale] {
-        assert_eq!(floats.len(), rows);
+    assert_eq!(batch.spectrum_snr.len(), rows);
+    assert!(batch.spectrum_snr.iter().all(|x| x.is_finite()));
+    for floats in [&batch.offset, &batch.scale] {
+        assert_eq!(floats.nrows(), rows);
+        assert!(floats.ncols() == 1 || floats.ncols() == tokens);
         assert!(floats.iter().all(|x| x.is_finite()));
     }
     assert!(batch.scale.iter().all(|&scale| scale > 0.0));
     assert_eq!((batch.flags.len(), batch.lengths.len()), (rows, rows));
-    for ((index, &good), (&value, &error)) in batch.pixels.indexed_iter().zip(batch.values.iter().zip(&batch.errors)) {
-        assert_eq!(good, error > 0.0, "error {error} at {index:?}");
+    for ((index, &good), &value) in batch.pixels.indexed_iter().zip(&batch.values) {
         assert!(good || value == 0.0, "value {value} at {index:?}");
+    }
+    for (&good, &error) in batch.pixels.iter().zip(&batch.errors) {
+        assert_eq!(good, error > 0.0, "error {error}");
     }
     for i in 0..rows {
         for k in 0..tokens {
