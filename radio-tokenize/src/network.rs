@@ -73,7 +73,7 @@ mod tests {
         for n in 1..=14 {
             for first in (0..1_u32 << n).step_by(LISTS) {
                 let mut rows: Vec<Lanes> = (0..n)
-                    .map(|i| std::array::from_fn(|list| (first + list as u32 >> i & 1).cast_signed()))
+                    .map(|i| std::array::from_fn(|list| (((first + list as u32) >> i) & 1).cast_signed()))
                     .collect();
                 sort(&mut rows);
                 assert!(
