@@ -359,7 +359,7 @@ fn train(
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
     let bar = progress("training", steps as u64);
-    let (mut losses, mut rows) = (Vec::new(), 0);
+    let (mut losses, mut rows, mut tokenized) = (Vec::new(), 0, TokenBatch::default());
     let step = Instant::now();
     for epoch in 0.. {
         for batch in Reader::new(plan, read.clone().with_epoch(epoch))? {
@@ -367,8 +367,9 @@ fn train(
                 break;
             }
             let batch = batch?;
-            let tokenized = tokenize(tokenizer, &batch)?;
-            losses.extend(trainer.step(&as_tokens(&batch, &tokenized)?)?);
+            tokenize(tokenizer, &batch, &mut tokenized)?;
+            let snr = tokenized.spectrum_snr().to_vec();
+            losses.extend(trainer.step(&as_tokens(&batch, &tokenized, &snr)?)?);
             rows += batch.len() as u64;
             bar.set_position(trainer.steps() as u64);
         }
@@ -404,12 +405,13 @@ fn score(
     let hash = model.fingerprint()?;
     let mut file = ScoreFile::create(out.join("scores.parquet"), &format!("autoencoder-{hash}"), &hash)?;
     let bar = progress("scoring", plan.rows());
-    let (mut scores, mut rows) = (Vec::new(), 0);
+    let (mut scores, mut rows, mut tokenized) = (Vec::new(), 0, TokenBatch::default());
     let step = Instant::now();
     for batch in Reader::new(plan, read.clone())? {
         let batch = batch?;
-        let tokenized = tokenize(tokenizer, &batch)?;
-        let scored = scorer.score(&as_tokens(&batch, &tokenized)?)?;
+        tokenize(tokenizer, &batch, &mut tokenized)?;
+        let snr = tokenized.spectrum_snr().to_vec();
+        let scored = scorer.score(&as_tokens(&batch, &tokenized, &snr)?)?;
         file.write(&scored)?;
         // A dead fibre has no score: it is in the file with its flag, but not among the anomalies.
         scores.extend(scored.rows.iter().filter_map(|row| {
@@ -432,7 +434,7 @@ fn score(
 }
 
 /// Spectra with one wavelength grid, or with a grid each, into patches.
-fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch) -> Result<TokenBatch> {
+fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch, tokens: &mut TokenBatch) -> Result<()> {
     let spectra = match (
         batch.flux_matrix(),
         batch.ivar_matrix(),
@@ -447,12 +449,11 @@ fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch) -> Result<TokenBatch> 
             wavelength.ok_or("no wavelengths")?,
         )?,
     };
-    Ok(tokenizer.tokenize(&spectra.mask(batch.mask())?)?)
+    Ok(tokenizer.tokenize_into(&spectra.mask(batch.mask())?, tokens)?)
 }
 
 /// What the model wants to know of a batch.
-fn as_tokens<'a>(batch: &'a SpectrumBatch, tokens: &'a TokenBatch) -> Result<Tokens<'a>> {
-    let snr = tokens.spectrum_snr.as_slice().ok_or("a strided S/N")?;
+fn as_tokens<'a>(batch: &'a SpectrumBatch, tokens: &'a TokenBatch, snr: &'a [f32]) -> Result<Tokens<'a>> {
     Ok(Tokens::new(
         batch.ids(),
         tokens.values.view(),

@@ -37,9 +37,6 @@ pub struct TokenBatch {
     pub wavelength_max: Array2<f64>,
     /// Mean of flux √ivar over the token's good pixels, shape (n, t); 0 if there are none, and without `ivar`.
     pub snr: Array2<f32>,
-    /// Median of flux √ivar over the pixels that were good in the input, shape (n); 0 if there are none, and without
-    /// `ivar`.
-    pub spectrum_snr: Array1<f32>,
     /// What was subtracted from the flux, in its unit. Shape (n, 1), or (n, t) for
     /// [`Normalize::PatchMedian`](crate::Normalize::PatchMedian); either broadcasts to (n, t).
     pub offset: Array2<f32>,
@@ -66,7 +63,6 @@ impl TokenBatch {
         for wavelengths in [&mut self.wavelength, &mut self.wavelength_min, &mut self.wavelength_max] {
             reshape(wavelengths, (rows, tokens));
         }
-        reshape(&mut self.spectrum_snr, rows);
         for scaling in [&mut self.offset, &mut self.scale] {
             reshape(scaling, (rows, scales));
         }
@@ -98,7 +94,6 @@ impl TokenBatch {
                 wavelength_min: slice(&mut self.wavelength_min),
                 wavelength_max: slice(&mut self.wavelength_max),
                 snr: slice(&mut self.snr),
-                spectrum_snr: slice(&mut self.spectrum_snr),
                 offset: slice(&mut self.offset),
                 scale: slice(&mut self.scale),
                 flags: slice(&mut self.flags),
@@ -155,10 +150,9 @@ pub(crate) struct RowMut<'a> {
     pub(crate) wavelength_min: &'a mut [f64],
     pub(crate) wavelength_max: &'a mut [f64],
     pub(crate) snr: &'a mut [f32],
-    /// One element a row, this one and the last two.
-    pub(crate) spectrum_snr: &'a mut [f32],
     pub(crate) offset: &'a mut [f32],
     pub(crate) scale: &'a mut [f32],
+    /// One element a row, as the next.
     pub(crate) flags: &'a mut [u32],
     pub(crate) length: &'a mut [usize],
 }
@@ -200,7 +194,6 @@ impl<'a> RowsMut<'a> {
             wavelength_min: cut(&mut all.wavelength_min, rows * tokens),
             wavelength_max: cut(&mut all.wavelength_max, rows * tokens),
             snr: cut(&mut all.snr, rows * tokens),
-            spectrum_snr: cut(&mut all.spectrum_snr, rows),
             offset: cut(&mut all.offset, rows * scales),
             scale: cut(&mut all.scale, rows * scales),
             flags: cut(&mut all.flags, rows),

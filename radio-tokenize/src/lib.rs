@@ -56,6 +56,7 @@ mod normalize;
 mod row;
 mod select;
 mod simd;
+mod snr;
 mod spectra;
 mod tokenizer;
 mod wavelengths;

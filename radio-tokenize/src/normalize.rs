@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flag;
 use crate::median::{BAD, Buffers, bits_if, float, median};
-use crate::select::{choose, keep, sum_by, sum_of_pairs_by};
+use crate::select::{LANES, add, choose, keep, sum_of_pairs_by};
 use crate::simd::Simd;
 
 /// How flux is brought to order one: `value = (flux - offset) / scale`, with one offset and one scale per spectrum (one per
@@ -202,6 +202,9 @@ pub(crate) fn by_mean_and_std(bits: &[i32], good: usize) -> Scaling {
     Scaling::by_moments(moments(bits, good))
 }
 
+/// Values whose differences are kept at a time.
+const BLOCK: usize = 128;
+
 /// Mean and variance of the floats with these bits, of which `good` are not [`BAD`].
 ///
 /// One pass over differences from one of the values. For a variance V the square of its distance from the mean is at most
@@ -218,8 +221,27 @@ fn moments(bits: &[i32], good: usize) -> (f64, f64) {
     };
     // A bad pixel is replaced by one that adds nothing.
     let difference = |bits| f64::from(float(choose(bits != BAD, bits, origin))) - f64::from(float(origin));
-    let sum = sum_by(bits, difference);
-    let squares = sum_by(bits, |bits| difference(bits) * difference(bits));
+    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    let mut differences = [0.0; BLOCK];
+    for block in bits.chunks(BLOCK) {
+        // One loop for each step: in a common one compilers pair the terms of a lane.
+        for (to, &bits) in differences.iter_mut().zip(block) {
+            *to = difference(bits);
+        }
+        differences[block.len()..].fill(0.0);
+        let (lanes, _) = differences.as_chunks::<LANES>();
+        for lanes in lanes {
+            for i in 0..LANES {
+                sums[i] += lanes[i];
+            }
+        }
+        for lanes in lanes {
+            for i in 0..LANES {
+                squares[i] += lanes[i] * lanes[i];
+            }
+        }
+    }
+    let (sum, squares) = (add(sums), add(squares));
     let n = good as f64;
     let mean = sum / n;
     let variance = (squares / n - mean * mean).max(0.0);

@@ -5,29 +5,30 @@ use std::ops::Range;
 use crate::batch::RowMut;
 use crate::flag;
 use crate::median::{BAD, Buffers, bits_if, float, key, mean, median};
-use crate::network::{LISTS, Lanes, sort};
+use crate::network::{LISTS, Lanes, Network};
 use crate::normalize::{Normalize, Scaling, by_known_median, by_mean, by_mean_and_std, by_median, by_weighted_mean};
-use crate::select::keep;
+use crate::select::{LANES, add, keep};
 use crate::simd::Simd;
 use crate::spectra::Row;
 use crate::wavelengths::TokenWavelengths;
 
-const AHEAD: usize = 4096;
+/// So many pixels are done at a time, so that what is done with them finds them in the nearest cache.
 const BLOCK: usize = 512;
+/// Bytes that memory is asked for in advance: processors look ahead by themselves, but not from page to page.
+const AHEAD: usize = 4096;
 
 /// Buffers of one thread, so that no row allocates.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// Bits of the flux, [`BAD`] where the pixel is not good.
     flux: Vec<i32>,
-    /// Bits of flux √ivar, likewise.
-    snr: Vec<i32>,
-    /// √ivar.
+    /// √ivar, empty where there is none.
     root: Vec<f32>,
     /// Values, errors and good pixels of a row before they are copied to tokens that overlap.
     scaled: (Vec<f32>, Vec<f32>, Vec<bool>),
     /// Tokens whose medians are computed together.
     lanes: Vec<Lanes>,
+    network: Network,
     sums: Sums,
     buffers: Buffers,
 }
@@ -66,10 +67,6 @@ pub(crate) fn write_row<S: Simd>(
 ) {
     let good = scratch.classify(simd, row);
     scratch.sums.resize(cut.tokens);
-    let snr = match row.ivar {
-        Some(_) => median(simd, &scratch.snr, good, &mut scratch.buffers),
-        None => None,
-    };
     let mut flags = if good == 0 { flag::DEAD } else { 0 };
     if normalize == Normalize::PatchMedian {
         flags |= scratch.write_each(simd, cut, out);
@@ -107,7 +104,6 @@ pub(crate) fn write_row<S: Simd>(
     if has_gap {
         flags |= flag::WAVELENGTH_GAP;
     }
-    out.spectrum_snr.fill(snr.unwrap_or(0.0));
     out.flags.fill(flags);
     out.length.fill(row.flux.len());
 }
@@ -118,8 +114,7 @@ impl Scratch {
     fn classify<S: Simd>(&mut self, simd: S, row: &Row<'_>) -> usize {
         let n = row.flux.len();
         self.flux.resize(n, 0);
-        self.snr.resize(if row.ivar.is_some() { n } else { 0 }, 0);
-        self.root.resize(self.snr.len(), 0.0);
+        self.root.resize(row.ivar.map_or(0, <[f32]>::len), 0.0);
         let mut good = 0;
         for first in (0..n).step_by(BLOCK) {
             let block = first..n.min(first + BLOCK);
@@ -136,10 +131,10 @@ impl Scratch {
             };
             let ivar = &ivar[block.clone()];
             simd.prefetch(ivar, AHEAD);
-            let (root, snr) = (&mut self.root[block.clone()], &mut self.snr[block]);
+            let root = &mut self.root[block];
             good += match mask {
-                None => classify(flux, ivar, |_| false, bits, root, snr),
-                Some(mask) => classify(flux, ivar, |i| mask[i] != 0, bits, root, snr),
+                None => classify(flux, ivar, |_| false, bits, root),
+                Some(mask) => classify(flux, ivar, |i| mask[i] != 0, bits, root),
             };
         }
         good
@@ -181,25 +176,29 @@ impl Scratch {
     fn write<S: Simd>(&mut self, simd: S, cut: Cut, scaling: Scaling, out: &mut RowMut<'_>) -> usize {
         let end = cut.tokens * cut.patch;
         let n = self.flux.len().min(end);
+        let tokens = (BLOCK / cut.patch).max(1);
         let mut good = 0;
-        for first in (0..n).step_by(BLOCK) {
-            let block = first..n.min(first + BLOCK);
-            let pixels = self.pixels(block.clone());
-            let errors = out.errors.get_mut(block.clone()).unwrap_or_default();
-            let (values, good_pixels) = (&mut out.values[block.clone()], &mut out.pixels[block]);
+        for first in (0..cut.tokens).step_by(tokens) {
+            let pixels = first * cut.patch..n.min((first + tokens) * cut.patch);
+            let errors = out.errors.get_mut(pixels.clone()).unwrap_or_default();
+            let (values, good_pixels) = (&mut out.values[pixels.clone()], &mut out.pixels[pixels.clone()]);
             simd.prefetch(&*values, AHEAD);
             simd.prefetch(&*errors, AHEAD);
             simd.prefetch(&*good_pixels, AHEAD);
-            good += pixels.scale(simd, scaling, values, errors, good_pixels);
+            good += self.pixels(pixels).scale(simd, scaling, values, errors, good_pixels);
+            for k in first..cut.tokens.min(first + tokens) {
+                let pixels = cut.pixels(k, n);
+                self.sums.set(
+                    k,
+                    &out.pixels[pixels.clone()],
+                    &self.flux[pixels.clone()],
+                    self.root.get(pixels),
+                );
+            }
         }
         out.values[n..end].fill(0.0);
         out.errors.get_mut(n..end).unwrap_or_default().fill(0.0);
         out.pixels[n..end].fill(false);
-        for k in 0..cut.tokens {
-            let pixels = cut.pixels(k, n);
-            let snr = self.snr.get(pixels.clone()).unwrap_or_default();
-            self.sums.add(k, &out.pixels[pixels], snr);
-        }
         count_good(&self.flux[..n]) - good
     }
 
@@ -223,8 +222,8 @@ impl Scratch {
             if let (Some(error), Some(token)) = (error.get(pixels.clone()), out.errors.get_mut(token)) {
                 copy(error, token);
             }
-            let snr = self.snr.get(pixels.clone()).unwrap_or_default();
-            self.sums.add(k, &good[pixels], snr);
+            let root = self.root.get(pixels.clone());
+            self.sums.set(k, &good[pixels.clone()], &self.flux[pixels], root);
         }
         self.scaled = (value, error, good);
         lost
@@ -261,8 +260,8 @@ impl Scratch {
                 {
                     flags |= flag::PIXEL_OUT_OF_RANGE;
                 }
-                let snr = self.snr.get(pixels).unwrap_or_default();
-                self.sums.add(k, &out.pixels[token], snr);
+                let root = self.root.get(pixels.clone());
+                self.sums.set(k, &out.pixels[token], &self.flux[pixels], root);
             }
         }
         out.offset[cut.tokens..].fill(0.0);
@@ -285,16 +284,28 @@ impl Scratch {
             }
             return medians;
         }
+        self.network.resize(cut.patch);
         self.lanes.clear();
         self.lanes.resize(cut.patch, [BAD; LISTS]);
         for list in 0..tokens {
             let bits = &self.flux[cut.pixels(k + list, n)];
-            for (lanes, &bits) in self.lanes.iter_mut().zip(bits) {
-                lanes[list] = key(bits);
-            }
             medians[list].0 = count_good(bits);
+            // Four at a time: with a scatter instruction, which compilers would take, it is slower.
+            let ((fours, rest), (lanes, last_lanes)) = (bits.as_chunks::<4>(), self.lanes.as_chunks_mut::<4>());
+            for (lanes, four) in lanes.iter_mut().zip(fours) {
+                for i in 0..4 {
+                    lanes[i][list] = four[i];
+                }
+            }
+            let last_lanes = lanes[fours.len()..].as_flattened_mut().iter_mut().chain(last_lanes);
+            for (lanes, &bits) in last_lanes.zip(rest) {
+                lanes[list] = bits;
+            }
         }
-        sort(&mut self.lanes);
+        for bits in self.lanes.as_flattened_mut() {
+            *bits = key(*bits);
+        }
+        self.network.sort(&mut self.lanes);
         for (list, (good, median)) in medians.iter_mut().enumerate() {
             if *good > 0 {
                 *median = mean(self.lanes[(*good - 1) / 2][list], self.lanes[*good / 2][list]);
@@ -386,7 +397,7 @@ fn classify_flux(flux: &[f32], is_masked: impl Fn(usize) -> bool, bits: &mut [i3
     count as usize
 }
 
-/// Bits of the flux and of signal to noise, the root of the inverse variance, and how many pixels are good.
+/// Bits of the flux, the root of the inverse variance, and how many pixels are good.
 #[inline(always)]
 fn classify(
     flux: &[f32],
@@ -394,17 +405,15 @@ fn classify(
     is_masked: impl Fn(usize) -> bool,
     bits: &mut [i32],
     root: &mut [f32],
-    snr: &mut [i32],
 ) -> usize {
     let n = flux.len();
-    let (ivar, bits, root, snr) = (&ivar[..n], &mut bits[..n], &mut root[..n], &mut snr[..n]);
+    let (ivar, bits, root) = (&ivar[..n], &mut bits[..n], &mut root[..n]);
     let mut count = 0_u32;
     for i in 0..n {
         // A NaN fails every comparison, so these three are "finite, finite and positive" without a branch.
         let good = (flux[i].abs() <= f32::MAX) & (ivar[i] > 0.0) & (ivar[i] <= f32::MAX) & !is_masked(i);
         root[i] = ivar[i].sqrt();
         bits[i] = bits_if(good, flux[i]);
-        snr[i] = bits_if(good, clamp(flux[i] * root[i]));
         count += u32::from(good);
     }
     count as usize
@@ -432,9 +441,6 @@ fn copy<T: Copy + Default>(pixels: &[T], token: &mut [T]) {
     padding.fill(T::default());
 }
 
-/// Lanes of a sum: an order that is fixed and that a processor can follow at full speed.
-const LANES: usize = 8;
-
 /// What is said of tokens as a whole, from those of their pixels that exist.
 #[derive(Debug, Default)]
 struct Sums {
@@ -450,15 +456,19 @@ impl Sums {
         self.snr.resize(tokens, [0.0; LANES]);
     }
 
-    /// Adds up token `k`. `snr` are bits, and there may be none.
+    /// Adds up token `k`.
     #[inline(always)]
-    fn add(&mut self, k: usize, pixels: &[bool], snr: &[i32]) {
+    fn set(&mut self, k: usize, pixels: &[bool], flux: &[i32], root: Option<&[f32]>) {
+        let (eights, rest) = pixels.as_chunks::<8>();
+        let ones = |eight: &[bool; 8]| u64::from_ne_bytes(eight.map(u8::from)).count_ones();
+        self.good[k] = eights.iter().map(ones).sum::<u32>() + rest.iter().map(|&good| u32::from(good)).sum::<u32>();
+        let Some(root) = root else { return };
         // Of the lengths that most people use compilers make straight code, which is three times as fast.
-        (self.good[k], self.snr[k]) = match (pixels.len(), snr.len()) {
-            (16, 16) => add_up(&pixels[..16], &snr[..16]),
-            (32, 32) => add_up(&pixels[..32], &snr[..32]),
-            (64, 64) => add_up(&pixels[..64], &snr[..64]),
-            _ => add_up(pixels, snr),
+        self.snr[k] = match pixels.len() {
+            16 => sum_of_snr(&pixels[..16], &flux[..16], &root[..16]),
+            32 => sum_of_snr(&pixels[..32], &flux[..32], &root[..32]),
+            64 => sum_of_snr(&pixels[..64], &flux[..64], &root[..64]),
+            _ => sum_of_snr(pixels, flux, root),
         };
     }
 
@@ -470,29 +480,27 @@ impl Sums {
         for k in 0..n {
             valid[k] = 2 * sums[k] as usize >= cut.patch;
             fraction[k] = (f64::from(sums[k]) / cut.patch as f64) as f32;
-            let [a, b, c, d, e, f, g, h] = lanes[k];
-            let sum = ((a + e) + (c + g)) + ((b + f) + (d + h));
-            snr[k] = (sum / f64::from(sums[k].max(1))) as f32;
+            snr[k] = (add(lanes[k]) / f64::from(sums[k].max(1))) as f32;
         }
     }
 }
 
-/// The number of good pixels and the sum of their signal to noise.
+/// The sum of the signal to noise of good pixels, in lanes.
 #[inline(always)]
-fn add_up(pixels: &[bool], snr: &[i32]) -> (u32, [f64; LANES]) {
-    let (eights, rest) = pixels.as_chunks::<8>();
-    let ones = |eight: &[bool; 8]| u64::from_ne_bytes(eight.map(u8::from)).count_ones();
-    let good = eights.iter().map(ones).sum::<u32>() + rest.iter().map(|&good| u32::from(good)).sum::<u32>();
-
-    let ((pixels, pixels_rest), (snr, snr_rest)) = (pixels.as_chunks::<LANES>(), snr.as_chunks::<LANES>());
+fn sum_of_snr(pixels: &[bool], flux: &[i32], root: &[f32]) -> [f64; LANES] {
+    let term = |good: bool, flux: i32, root: f32| f64::from(keep(good, clamp(float(flux) * root)));
     let mut lanes = [0.0; LANES];
-    for (pixels, snr) in pixels.iter().zip(snr) {
+    let (pixels, pixels_rest) = pixels.as_chunks::<LANES>();
+    let (flux, flux_rest) = flux.as_chunks::<LANES>();
+    let (root, root_rest) = root.as_chunks::<LANES>();
+    for ((pixels, flux), root) in pixels.iter().zip(flux).zip(root) {
         for i in 0..LANES {
-            lanes[i] += f64::from(keep(pixels[i], float(snr[i])));
+            lanes[i] += term(pixels[i], flux[i], root[i]);
         }
     }
-    for (lane, (&good, &snr)) in lanes.iter_mut().zip(pixels_rest.iter().zip(snr_rest)) {
-        *lane += f64::from(keep(good, float(snr)));
+    let rest = pixels_rest.iter().zip(flux_rest).zip(root_rest);
+    for (lane, ((&good, &flux), &root)) in lanes.iter_mut().zip(rest) {
+        *lane += term(good, flux, root);
     }
-    (good, lanes)
+    lanes
 }

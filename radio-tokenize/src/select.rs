@@ -14,7 +14,7 @@ pub(crate) fn choose(on: bool, x: i32, other: i32) -> i32 {
 }
 
 /// Sums are taken in so many lanes: an order that is fixed and that a processor can follow at full speed.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 8;
 
 /// The sum of a term for each of the values.
 #[inline(always)]
@@ -28,24 +28,18 @@ pub(crate) fn sum_of_pairs_by<A: Copy, B: Copy>(a: &[A], b: &[B], term: impl Fn(
     let ((lanes_of_a, rest_of_a), (lanes_of_b, rest_of_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut sums = [0.0; LANES];
     for (a, b) in lanes_of_a.iter().zip(lanes_of_b) {
-        // First all terms, then all sums: otherwise compilers do them one by one, or two by two.
-        let mut terms = [0.0; LANES];
         for i in 0..LANES {
-            terms[i] = term(a[i], b[i]);
-        }
-        for i in 0..LANES {
-            sums[i] += terms[i];
+            sums[i] += term(a[i], b[i]);
         }
     }
     for (sum, (&a, &b)) in sums.iter_mut().zip(rest_of_a.iter().zip(rest_of_b)) {
         *sum += term(a, b);
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            sums[i] += sums[i + width];
-        }
-        width /= 2;
-    }
-    sums[0]
+    add(sums)
+}
+
+/// The sum of all lanes.
+#[inline(always)]
+pub(crate) fn add([a, b, c, d, e, f, g, h]: [f64; LANES]) -> f64 {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }

@@ -15,7 +15,7 @@ fn a_dead_spectrum_is_zero_and_flagged() {
         );
         assert!(batch.values.iter().all(|&value| value == 0.0));
         assert!(batch.valid.iter().all(|&valid| !valid));
-        assert_eq!(batch.spectrum_snr[0], 0.0);
+        assert_eq!(batch.spectrum_snr()[0], 0.0);
         // Its pixels have wavelengths all the same.
         assert!(batch.wavelength.iter().all(|&wavelength| wavelength > 3500.0));
     }
@@ -65,7 +65,7 @@ fn one_good_pixel() {
     assert_eq!(batch.values.iter().copied().collect::<Vec<f32>>(), [0.0, 1.0, 0.0, 0.0]);
     assert_eq!(batch.errors[[0, 0, 1]], 0.5 / 3.0);
     assert_eq!((batch.valid[[0, 0]], batch.valid_fraction[[0, 0]]), (false, 0.25));
-    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr[0]), (6.0, 6.0));
+    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr()[0]), (6.0, 6.0));
     assert_eq!((batch.scale[[0, 0]], batch.flags[0]), (3.0, 0));
 }
 
@@ -210,8 +210,9 @@ fn a_pixel_that_overflows_is_masked() {
         (flag::PIXEL_OUT_OF_RANGE, false)
     );
     // A signal to noise beyond f32 is clamped.
-    let batch = tokenize(&Tokenizer::new(1), &[1e38], &[1e10]);
-    assert_eq!(batch.spectrum_snr[0], f32::MAX);
+    let batch = tokenize(&Tokenizer::new(1), &[1.0, 1.0, 1e30], &[1.0, 1.0, 1e20]);
+    assert_eq!(batch.snr.row(0).to_vec(), [1.0, 1.0, f32::MAX]);
+    assert_eq!(batch.spectrum_snr()[0], 1.0);
 }
 
 #[test]

@@ -133,8 +133,9 @@ pub(crate) fn check_invariants(batch: &TokenBatch) {
         assert_eq!(floats.dim(), (rows, tokens));
         assert!(floats.iter().all(|x| x.is_finite()));
     }
-    assert_eq!(batch.spectrum_snr.len(), rows);
-    assert!(batch.spectrum_snr.iter().all(|x| x.is_finite()));
+    let snr = batch.spectrum_snr();
+    assert_eq!(snr.len(), rows);
+    assert!(snr.iter().all(|x| x.is_finite()));
     for floats in [&batch.offset, &batch.scale] {
         assert_eq!(floats.nrows(), rows);
         assert!(floats.ncols() == 1 || floats.ncols() == tokens);
