@@ -89,6 +89,35 @@ pub enum Error {
         /// Pixels in a patch.
         patch: usize,
     },
+    /// A column of a record batch is missing, of a wrong type, or in the way; change the options or the batch.
+    #[cfg(feature = "arrow")]
+    #[error("column {column:?}: {reason}")]
+    Column {
+        /// The column, as a dotted path.
+        column: String,
+        /// What is wrong with it, and what is expected.
+        reason: String,
+    },
+    /// A row of a column of a record batch cannot be used.
+    #[cfg(feature = "arrow")]
+    #[error("column {column:?}, row {row}: {reason}")]
+    Value {
+        /// The column, as a dotted path.
+        column: String,
+        /// The row within the record batch.
+        row: usize,
+        /// What is wrong with it, and what is expected.
+        reason: String,
+    },
+    /// The metadata of a record batch's schema lack something, or it is wrong.
+    #[cfg(feature = "arrow")]
+    #[error("key {key:?} of the schema's metadata: {reason}")]
+    Metadata {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, and what is expected.
+        reason: String,
+    },
 }
 
 /// The result of this crate's functions.

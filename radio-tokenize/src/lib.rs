@@ -35,9 +35,15 @@
 //! - **The way back.** Offset and scale are outputs and [`Tokenizer::detokenize`] inverts.
 //! - **The same result** for a row, whatever its batch and the number of threads.
 //!
+//! # Features
+//!
+//! | feature | brings | default |
+//! |---|---|---|
+//! | `arrow` | spectra from Arrow record batches ([`ArrowSpectra`]) and tokens to and from them ([`Tokenizer::tokenize_record_batch`], [`TokenBatch::into_record_batch`]) | no |
+//!
 //! # What it is not
 //!
-//! It reads no files and knows no column names. It does not project patches to embeddings: that matrix is learned and
+//! It reads no files. It does not project patches to embeddings: that matrix is learned and
 //! belongs to the model. It does not shift to the rest frame, resample, or subtract a continuum.
 //!
 //! # References
@@ -45,6 +51,8 @@
 //! - Parker et al. 2024, MNRAS, doi:10.1093/mnras/stae1450 (AstroCLIP): patches of spectra as tokens.
 //! - Shen et al. 2025, arXiv:2510.17959 (Universal Spectral Tokenization): native grids and wavelength encodings.
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod batch;
 mod detokenize;
 mod encoding;
@@ -61,6 +69,8 @@ mod spectra;
 mod tokenizer;
 mod wavelengths;
 
+#[cfg(feature = "arrow")]
+pub use arrow::{ArrowColumns, ArrowSpectra, FloatFormat, RowFormat, TokenFormat};
 pub use batch::TokenBatch;
 pub use detokenize::Pixels;
 pub use encoding::WavelengthEncoding;

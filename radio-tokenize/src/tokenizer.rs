@@ -387,6 +387,23 @@ impl Tokenizer {
     }
 }
 
+#[cfg(feature = "arrow")]
+impl Tokenizer {
+    pub(crate) fn needs_redshift(&self) -> bool {
+        matches!(self.normalize, Normalize::RestFrameMedian { .. })
+    }
+
+    /// Has every token an offset and a scale of its own?
+    pub(crate) fn scales_tokens(&self) -> bool {
+        self.normalize == Normalize::PatchMedian
+    }
+
+    /// Number of tokens that every batch has at least.
+    pub(crate) fn least_tokens(&self) -> usize {
+        self.min_tokens
+    }
+}
+
 /// Each thread gets about so many pieces of a batch.
 const PIECES_PER_THREAD: usize = 4;
 /// So many pixels take some ten microseconds, which is long beside what it takes to hand a piece over.
