@@ -6,6 +6,8 @@
     reason = "a panic is how a test fails"
 )]
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod detokenize;
 mod edges;
 mod encoding;
@@ -13,5 +15,7 @@ mod fingerprint;
 mod input;
 mod laws;
 mod normalize;
+#[cfg(feature = "arrow")]
+mod real;
 mod slow;
 mod support;
