@@ -39,7 +39,7 @@
 //!
 //! | feature | brings | default |
 //! |---|---|---|
-//! | `arrow` | spectra from Arrow record batches ([`ArrowSpectra`]) and tokens to and from them ([`Tokenizer::tokenize_record_batch`], [`TokenBatch::into_record_batch`]) | no |
+//! | `arrow` | spectra from Arrow record batches (`ArrowSpectra`), tokens to and from them (`Tokenizer::tokenize_record_batch`, `TokenBatch::into_record_batch`) | no |
 //!
 //! # What it is not
 //!

@@ -35,7 +35,8 @@ impl TokenBatch {
     pub fn from_record_batch(batch: &RecordBatch) -> Result<Self> {
         let tokenizer = read_tokenizer(batch)?;
         let lengths: PrimitiveArray<UInt64Type> = numbers(batch, LENGTHS)?;
-        let lengths = lengths.values().iter().map(|&length| length as usize).collect();
+        let length = |&length| usize::try_from(length).unwrap_or(usize::MAX);
+        let lengths = lengths.values().iter().map(length).collect();
         let rows = Rows::new(batch, &tokenizer, lengths)?;
         let has_errors = batch.schema_ref().index_of(ERRORS).is_ok();
         Ok(Self {
@@ -129,7 +130,7 @@ impl<'a> Rows<'a> {
         for (row, (&found, &pixels)) in counts.iter().zip(&lengths).enumerate() {
             let own = tokenizer.tokens(pixels);
             if found < own {
-                let reason = format!("{found} tokens, but a spectrum of {pixels} pixels has {own}");
+                let reason = format!("a list of {found}, but a spectrum of {pixels} pixels has {own} tokens");
                 return Err(lists.wrong_row(row, reason));
             }
         }
@@ -183,7 +184,7 @@ impl<'a> Rows<'a> {
         let lists = Lists::new(&column(self.batch, name)?, accepted)?;
         for (row, &expected) in self.counts.iter().enumerate() {
             if let Some(found) = lists.pixels(row).filter(|found| *found != expected) {
-                let reason = format!("{found} tokens, but column {VALID:?} has {expected}");
+                let reason = format!("a list of {found}, but column {VALID:?} has {expected} tokens");
                 return Err(lists.wrong_row(row, reason));
             }
         }

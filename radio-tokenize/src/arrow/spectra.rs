@@ -104,13 +104,12 @@ impl ArrowSpectra {
         let mask = Column::find(batch, &columns.mask);
         let wavelength = Column::find(batch, &columns.wavelength);
         let found = [Some(&flux), ivar.as_ref(), mask.as_ref(), wavelength.as_ref()];
-        let mut parts = Parts {
+        let parts = Parts {
             tops: found.into_iter().flatten().map(|column| column.top).collect(),
             flux: Lists::new(&flux, f32::ACCEPTED)?,
             ivar: ivar.map(|column| Lists::new(&column, f32::ACCEPTED)).transpose()?,
             mask: mask.map(|column| Lists::new(&column, i32::ACCEPTED)).transpose()?,
         };
-        parts.tops.dedup();
         match wavelength {
             Some(column) => parts.on_grids(&Lists::new(&column, f64::ACCEPTED)?),
             None => parts.on_grid(Grid::from_metadata(batch.schema_ref().metadata())?),
