@@ -472,3 +472,57 @@ impl fmt::Display for Tokenizer {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::simd::Portable;
+
+    /// Tokens made with the instructions that any processor has.
+    fn portable(tokenizer: &Tokenizer, spectra: &Spectra<'_>) -> TokenBatch {
+        let mut batch = tokenizer.tokenize(spectra).unwrap_or_default();
+        for floats in [&mut batch.values, &mut batch.errors] {
+            floats.fill(f32::NAN);
+        }
+        Piece {
+            rows: Rows {
+                tokenizer,
+                spectra,
+                shared: None,
+                first: 0,
+                out: batch.rows_mut(),
+            },
+            scratch: &mut Default::default(),
+        }
+        .run(Portable);
+        batch
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_processor_makes_the_same_tokens(
+            bits in proptest::collection::vec(prop_oneof![any::<u32>(), 0x3e00_0000_u32..0x4100_0000], 2 * 700),
+            patch in prop::sample::select(vec![5_usize, 32, 64, 200]),
+            overlap in 0_usize..2,
+            normalize in prop::sample::select(vec![
+                Normalize::Median, Normalize::Mean, Normalize::MeanStd, Normalize::WeightedMean, Normalize::PatchMedian,
+            ]),
+        ) {
+            let values: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
+            let (flux, ivar) = values.split_at(700);
+            let flux = Array2::from_shape_fn((1, 700), |(_, i)| flux[i]);
+            let ivar = Array2::from_shape_fn((1, 700), |(_, i)| ivar[i]);
+            let wavelength: Vec<f64> = (0..700).map(|i| 3600.0 + f64::from(i)).collect();
+            let tokenizer = Tokenizer::new(patch).stride(patch - overlap).normalize(normalize);
+            let spectra = Spectra::on_grid(flux.view(), ivar.view(), &wavelength);
+            let Ok(spectra) = spectra else { return Err(TestCaseError::fail("no spectra")) };
+            let wide = tokenizer.tokenize(&spectra);
+            prop_assert_eq!(wide, Ok(portable(&tokenizer, &spectra)));
+        }
+    }
+}
