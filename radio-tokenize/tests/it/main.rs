@@ -12,6 +12,7 @@ mod encoding;
 mod fingerprint;
 mod input;
 mod laws;
+mod masking;
 mod normalize;
 mod slow;
 mod support;
