@@ -54,12 +54,15 @@ mod masking;
 mod median;
 mod network;
 mod normalize;
+mod patches;
+mod pixels;
 mod project;
 mod row;
 mod select;
 mod simd;
 mod snr;
 mod spectra;
+mod sums;
 mod tokenizer;
 mod wavelengths;
 

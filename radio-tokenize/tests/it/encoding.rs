@@ -27,7 +27,11 @@ fn codes_are_the_nearest_f32() {
         let numbers: Vec<f64> = line.split(',').map(|number| number.parse().unwrap()).collect();
         let [shortest, longest, logarithmic, wavelength] = numbers[..4].try_into().unwrap();
         let encoding = WavelengthEncoding::new(8, shortest, longest);
-        let encoding = if logarithmic > 0.0 { encoding.logarithmic() } else { encoding };
+        let encoding = if logarithmic > 0.0 {
+            encoding.logarithmic()
+        } else {
+            encoding
+        };
         let codes = encoding.encode(array![wavelength].view()).unwrap();
         for (&code, &exact) in codes.iter().zip(&numbers[4..]) {
             // Half a unit in the last place of 1, and what the phase errs by: 1e5 turns to 1e-15 of each.
