@@ -47,6 +47,12 @@ impl Cut {
         let first = k * self.stride;
         first..pixels.min(first + self.patch)
     }
+
+    /// The pixels of some tokens, one at least.
+    #[inline(always)]
+    fn pixels_of(self, tokens: &Range<usize>, pixels: usize) -> Range<usize> {
+        self.pixels(tokens.start, pixels).start..self.pixels(tokens.end - 1, pixels).end
+    }
 }
 
 /// Writes the tokens of one row. `shared` are its wavelengths if they are known already.
@@ -173,7 +179,8 @@ impl Scratch {
         let mut flags = 0;
         for first in (0..cut.tokens).step_by(tokens) {
             let tokens = first..cut.tokens.min(first + tokens);
-            flags |= self.write_tokens(simd, cut, tokens, scaling, out);
+            let good = count_good(&self.flux[cut.pixels_of(&tokens, self.flux.len())]);
+            flags |= self.write_tokens(simd, cut, tokens, good, scaling, out);
         }
         flags
     }
@@ -191,7 +198,7 @@ impl Scratch {
                     _ => by_known_median(simd, level, &self.flux[pixels], good, &mut self.buffers),
                 };
                 (out.offset[k], out.scale[k]) = (scaling.offset, scaling.scale);
-                flags |= scaling.flags | self.write_tokens(simd, cut, k..k + 1, scaling, out);
+                flags |= scaling.flags | self.write_tokens(simd, cut, k..k + 1, good, scaling, out);
             }
         }
         out.offset[cut.tokens..].fill(0.0);
@@ -199,18 +206,19 @@ impl Scratch {
         flags
     }
 
-    /// Writes one token or some that lie side by side, and returns their flags.
+    /// Writes one token or some that lie side by side, with so many good pixels, and returns their flags.
     #[inline(always)]
     fn write_tokens<S: Simd>(
         &mut self,
         simd: S,
         cut: Cut,
         tokens: Range<usize>,
+        good: usize,
         scaling: Scaling,
         out: &mut RowMut<'_>,
     ) -> u32 {
         let n = self.flux.len();
-        let from = cut.pixels(tokens.start, n).start..cut.pixels(tokens.end - 1, n).end;
+        let from = cut.pixels_of(&tokens, n);
         let to = tokens.start * cut.patch..tokens.end * cut.patch;
         let (values, padding) = out.values[to.clone()].split_at_mut(from.len());
         padding.fill(0.0);
@@ -225,14 +233,14 @@ impl Scratch {
 
         let flux = &self.flux[from.clone()];
         let root = self.root.get(from.clone());
-        let good = Pixels { flux, root }.scale(simd, scaling, values, errors, pixels);
+        let fitting = Pixels { flux, root }.scale(simd, scaling, values, errors, pixels);
         for k in tokens {
             let token = cut.pixels(k, n);
             let token = token.start - from.start..token.end - from.start;
             let root = root.map(|root| &root[token.clone()]);
             self.sums.set(k, &pixels[token.clone()], &flux[token], root);
         }
-        match good < count_good(flux) {
+        match fitting < good {
             true => flag::PIXEL_OUT_OF_RANGE,
             false => 0,
         }

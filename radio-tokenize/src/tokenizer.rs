@@ -348,7 +348,7 @@ impl Tokenizer {
         let missing = |what, how| {
             Err(Error::Missing {
                 what,
-                normalize: self.normalize.name(),
+                normalize: self.normalize.to_string(),
                 how,
             })
         };
@@ -465,7 +465,7 @@ impl fmt::Display for Tokenizer {
             normalize,
             min_tokens: _,
         } = self;
-        let (tail, normalize) = (tail.name(), normalize.name());
+        let tail = tail.name();
         write!(
             f,
             "radio-tokenize/1 patch={patch} stride={stride} tail={tail} normalize={normalize}"
