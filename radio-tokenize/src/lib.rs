@@ -85,6 +85,7 @@ mod patches;
 mod pixels;
 mod project;
 mod row;
+mod rows;
 mod select;
 mod simd;
 mod snr;

@@ -1,14 +1,11 @@
 //! The tokenizer: its parameters and its verb.
 
-use std::cell::RefCell;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::RowsMut;
-use crate::row::{Cut, Scratch, write_row};
-use crate::simd::{Simd, Task, dispatch};
-use crate::spectra::RowBuffers;
+use crate::row::Cut;
+use crate::rows::Rows;
 use crate::wavelengths::TokenWavelengths;
 use crate::{Error, Normalize, Result, Spectra, TokenBatch};
 
@@ -53,7 +50,7 @@ pub struct Tokenizer {
     patch: usize,
     stride: usize,
     tail: Tail,
-    normalize: Normalize,
+    pub(crate) normalize: Normalize,
     min_tokens: usize,
 }
 
@@ -241,18 +238,14 @@ impl Tokenizer {
         let shared = spectra
             .shared_grid()
             .map(|grid| TokenWavelengths::new(grid, self.cut(grid.len())));
-        let pixels_per_row = spectra.all_pixels() / rows.max(1) + 1;
-        // Enough pieces that no thread waits long for another, each worth handing over.
-        let pieces = PIECES_PER_THREAD * rayon::current_num_threads();
-        let piece = rows.div_ceil(pieces).max(PIECE_PIXELS / pixels_per_row).max(1);
-        let rows = Rows {
+        Rows {
             tokenizer: self,
             spectra,
             shared: shared.as_ref(),
             first: 0,
             out: batch.rows_mut(),
-        };
-        rows.in_parallel(piece);
+        }
+        .write();
         Ok(())
     }
 
@@ -387,74 +380,6 @@ impl Tokenizer {
     }
 }
 
-/// Each thread gets about so many pieces of a batch.
-const PIECES_PER_THREAD: usize = 4;
-/// So many pixels take some ten microseconds, which is long beside what it takes to hand a piece over.
-const PIECE_PIXELS: usize = 32_768;
-
-/// Rows of a batch, from `first` on, and where their tokens go.
-struct Rows<'a, 's> {
-    tokenizer: &'a Tokenizer,
-    spectra: &'a Spectra<'s>,
-    shared: Option<&'a TokenWavelengths>,
-    first: usize,
-    out: RowsMut<'a>,
-}
-
-impl Rows<'_, '_> {
-    /// Shares the rows out among rayon's threads in pieces of about so many rows.
-    fn in_parallel(self, piece: usize) {
-        if self.out.rows <= piece {
-            let mut scratch = SCRATCH.take();
-            dispatch(Piece {
-                rows: self,
-                scratch: &mut scratch,
-            });
-            SCRATCH.set(scratch);
-            return;
-        }
-        let half = self.out.rows / 2;
-        let (left, right) = self.out.split_at(half);
-        let left = Rows { out: left, ..self };
-        let right = Rows {
-            out: right,
-            first: self.first + half,
-            ..self
-        };
-        rayon::join(|| left.in_parallel(piece), || right.in_parallel(piece));
-    }
-}
-
-thread_local! {
-    /// Kept from batch to batch: fresh memory is slow.
-    static SCRATCH: RefCell<(Scratch, RowBuffers)> = RefCell::default();
-}
-
-/// Rows that one thread does.
-struct Piece<'a, 's> {
-    rows: Rows<'a, 's>,
-    scratch: &'a mut (Scratch, RowBuffers),
-}
-
-impl Task for Piece<'_, '_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (scratch, buffers) = self.scratch;
-        let Rows {
-            tokenizer,
-            spectra,
-            shared,
-            first,
-            mut out,
-        } = self.rows;
-        for i in first..first + out.rows {
-            let row = spectra.row(i, buffers);
-            let cut = tokenizer.cut(row.flux.len());
-            write_row(simd, &row, cut, tokenizer.normalize, shared, scratch, &mut out.next());
-        }
-    }
-}
-
 /// The canonical text of the configuration.
 impl fmt::Display for Tokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -470,59 +395,5 @@ impl fmt::Display for Tokenizer {
             f,
             "radio-tokenize/1 patch={patch} stride={stride} tail={tail} normalize={normalize}"
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ndarray::Array2;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::simd::Portable;
-
-    /// Tokens made with the instructions that any processor has.
-    fn portable(tokenizer: &Tokenizer, spectra: &Spectra<'_>) -> TokenBatch {
-        let mut batch = tokenizer.tokenize(spectra).unwrap_or_default();
-        for floats in [&mut batch.values, &mut batch.errors] {
-            floats.fill(f32::NAN);
-        }
-        Piece {
-            rows: Rows {
-                tokenizer,
-                spectra,
-                shared: None,
-                first: 0,
-                out: batch.rows_mut(),
-            },
-            scratch: &mut Default::default(),
-        }
-        .run(Portable);
-        batch
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn every_processor_makes_the_same_tokens(
-            bits in proptest::collection::vec(prop_oneof![any::<u32>(), 0x3e00_0000_u32..0x4100_0000], 2 * 700),
-            patch in prop::sample::select(vec![5_usize, 32, 64, 200]),
-            overlap in 0_usize..2,
-            normalize in prop::sample::select(vec![
-                Normalize::Median, Normalize::Mean, Normalize::MeanStd, Normalize::WeightedMean, Normalize::PatchMedian,
-            ]),
-        ) {
-            let values: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
-            let (flux, ivar) = values.split_at(700);
-            let flux = Array2::from_shape_fn((1, 700), |(_, i)| flux[i]);
-            let ivar = Array2::from_shape_fn((1, 700), |(_, i)| ivar[i]);
-            let wavelength: Vec<f64> = (0..700).map(|i| 3600.0 + f64::from(i)).collect();
-            let tokenizer = Tokenizer::new(patch).stride(patch - overlap).normalize(normalize);
-            let spectra = Spectra::on_grid(flux.view(), ivar.view(), &wavelength);
-            let Ok(spectra) = spectra else { return Err(TestCaseError::fail("no spectra")) };
-            let wide = tokenizer.tokenize(&spectra);
-            prop_assert_eq!(wide, Ok(portable(&tokenizer, &spectra)));
-        }
     }
 }
