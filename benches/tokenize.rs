@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p radio-benches --bench tokenize` prints a table first, in spectra per CPU second, then criterion's groups,
 //! which count CPU time, too; `-- table` stops after the table. One thread, but for the last lines of the table.
-//! benches/peers/tokenize.py does the same with numpy, bottleneck and torch.
+//! benches/peers/tokenizer.py does the same with numpy, bottleneck and torch.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
