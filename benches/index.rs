@@ -10,6 +10,7 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod cpu;
 mod memory;
 
 use std::fs::{self, File};
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
-use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, Throughput};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
@@ -351,36 +351,4 @@ fn postgres() -> Option<pgtemp::PgTempDB> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Some(server)
-}
-
-/// Measures the CPU time of all threads of this process: this machine may be shared.
-struct Cpu;
-
-impl Measurement for Cpu {
-    type Intermediate = ProcessTime;
-    type Value = Duration;
-
-    fn start(&self) -> ProcessTime {
-        ProcessTime::now()
-    }
-
-    fn end(&self, start: ProcessTime) -> Duration {
-        start.elapsed()
-    }
-
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        value.as_nanos() as f64
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        criterion::measurement::WallTime.formatter()
-    }
 }

@@ -18,7 +18,16 @@ use crate::{Error, Result};
 /// ```
 ///
 /// (d = 2 has the longest period alone.) The phase is computed in `f64` and only the sine and cosine are rounded to
-/// `f32`: with a shortest period of 0.1 Å an `f32` phase would err by several hundredths.
+/// `f32`. The largest errors over every 31st of DESI's wavelengths and 64 dimensions, against 50 digits (`tests/golden/encoding.py`):
+///
+/// | shortest period | all in `f32` | phase in `f64` |
+/// |---|---|---|
+/// | [`universal`](Self::universal): 0.1 Å | 0.18 | 3.0e-8 |
+/// | 1 Å | 0.021 | 3.0e-8 |
+/// | [`for_grid`](Self::for_grid): 1.6 Å | 0.0082 | 3.0e-8 |
+/// | [`for_log_grid`](Self::for_log_grid): 2.4e-4 in ln λ | 0.060 | 3.0e-8 |
+///
+/// 3.0e-8 is half a unit in the last place of 1: no `f32` is nearer.
 ///
 /// # Examples
 ///

@@ -33,7 +33,34 @@
 //! - **No silent NaN.** Every number in a [`TokenBatch`] is finite, for any bits in the flux, variance and mask.
 //!   Where a rule had to give way (no light, no spread, no good pixel) a bit in [`TokenBatch::flags`] says so.
 //! - **The way back.** Offset and scale are outputs and [`Tokenizer::detokenize`] inverts.
+//! - **A name for a configuration.** A batch carries its [`Tokenizer`], whose [`fingerprint`](Tokenizer::fingerprint) tells a
+//!   model whether tokens are of its kind.
 //! - **The same result** for a row, whatever its batch and the number of threads.
+//!
+//! # What becomes of odd spectra
+//!
+//! | spectrum | tokens |
+//! |---|---|
+//! | no good pixel (dead fibre, all masked), or no pixel at all | all 0, none valid, scale 1, [`flag::DEAD`] |
+//! | all zero, or a constant that is negative | scale 1, [`flag::SCALE_IS_ONE`] |
+//! | median (or mean) negative, or not larger than its own error | scale is the spread about it, [`flag::SCALE_IS_SPREAD`] |
+//! | an even number of good pixels | the median is the mean of the two in the middle, as numpy has it |
+//! | one good pixel | it is the scale; its token is valid if that is half of the patch |
+//! | NaN or infinite flux; `ivar` 0, negative, NaN or infinite; mask not 0 | the pixel is bad, and nothing of it reaches any number |
+//! | value or error beyond `f32`, or an error below 1.2e-38 (`ivar` · scale² overflows) | the pixel is bad, [`flag::PIXEL_OUT_OF_RANGE`] |
+//! | shorter than a patch, or not a multiple of it | see [`Tail`]: filled up, dropped, or an error that names the row |
+//! | a gap between arms inside of a patch | one token over the gap, [`flag::WAVELENGTH_GAP`] |
+//! | wavelengths that are not finite, not positive, repeated or unsorted | [`Error::Wavelength`], which names row and pixel, before any work |
+//! | a rest-frame window without good pixels, or no redshift | the median of the whole spectrum, [`flag::WINDOW_IS_SPECTRUM`] |
+//! | no `ivar` | see [`Spectra::flux_on_grid`]: no errors, no signal to noise |
+//! | an empty batch | an empty batch |
+//!
+//! # How fast it is
+//!
+//! 1024 spectra of 4096 pixels in patches of 32 take 8 µs each of one core (AMD Zen 4, November 2026) with errors and all that
+//! is said of tokens, of which 2 µs are the memory's; numpy takes 50 µs for values and errors alone. Give
+//! [`Tokenizer::tokenize_into`] the tokens of the last batch to write over, since fresh memory takes longer than the work.
+//! Instructions of AVX2 and AVX-512 are used where a processor has them; the tokens are the same to the last bit.
 //!
 //! # Features
 //!
@@ -43,8 +70,8 @@
 //!
 //! # What it is not
 //!
-//! It reads no files. It does not project patches to embeddings: that matrix is learned and
-//! belongs to the model. It does not shift to the rest frame, resample, or subtract a continuum.
+//! It reads no files. It does not learn: patches become embeddings in the model ([`TokenBatch::project`] is for export). It
+//! does not shift to the rest frame, resample, or subtract a continuum.
 //!
 //! # References
 //!
@@ -58,14 +85,20 @@ mod detokenize;
 mod encoding;
 mod error;
 pub mod flag;
+mod masking;
 mod median;
 mod network;
 mod normalize;
+mod patches;
+mod pixels;
+mod project;
 mod row;
+mod rows;
 mod select;
 mod simd;
 mod snr;
 mod spectra;
+mod sums;
 mod tokenizer;
 mod wavelengths;
 
@@ -75,6 +108,7 @@ pub use batch::TokenBatch;
 pub use detokenize::Pixels;
 pub use encoding::WavelengthEncoding;
 pub use error::{Error, Result};
+pub use masking::Masking;
 pub use normalize::Normalize;
 pub use spectra::Spectra;
 pub use tokenizer::{Tail, Tokenizer};

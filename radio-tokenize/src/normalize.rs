@@ -1,5 +1,7 @@
 //! Offset and scale.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::flag;
@@ -54,17 +56,17 @@ pub enum Normalize {
     None,
 }
 
-impl Normalize {
-    /// The words for it in the canonical text of a configuration.
-    pub(crate) fn name(self) -> String {
+/// The words for it in the canonical text of a configuration.
+impl fmt::Display for Normalize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Median => "median".into(),
-            Self::Mean => "mean".into(),
-            Self::MeanStd => "mean-std".into(),
-            Self::WeightedMean => "weighted-mean".into(),
-            Self::RestFrameMedian { from, to } => format!("rest-frame-median({from},{to})"),
-            Self::PatchMedian => "patch-median".into(),
-            Self::None => "none".into(),
+            Self::Median => f.write_str("median"),
+            Self::Mean => f.write_str("mean"),
+            Self::MeanStd => f.write_str("mean-std"),
+            Self::WeightedMean => f.write_str("weighted-mean"),
+            Self::RestFrameMedian { from, to } => write!(f, "rest-frame-median({from},{to})"),
+            Self::PatchMedian => f.write_str("patch-median"),
+            Self::None => f.write_str("none"),
         }
     }
 }

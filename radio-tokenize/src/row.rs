@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use crate::batch::RowMut;
 use crate::flag;
-use crate::median::{BAD, Buffers, bits_if, float, key, mean, median};
-use crate::network::{LISTS, Lanes, Network};
+use crate::median::Buffers;
+use crate::network::LISTS;
 use crate::normalize::{Normalize, Scaling, by_known_median, by_mean, by_mean_and_std, by_median, by_weighted_mean};
-use crate::select::{LANES, add, keep};
+use crate::patches::Patches;
+use crate::pixels::{Pixels, classify, classify_flux, count_good};
 use crate::simd::Simd;
 use crate::spectra::Row;
+use crate::sums::Sums;
 use crate::wavelengths::TokenWavelengths;
 
 /// So many pixels are done at a time, so that what is done with them finds them in the nearest cache.
@@ -20,15 +22,11 @@ const AHEAD: usize = 4096;
 /// Buffers of one thread, so that no row allocates.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// Bits of the flux, [`BAD`] where the pixel is not good.
+    /// Bits of the flux, [`BAD`](crate::median::BAD) where the pixel is not good.
     flux: Vec<i32>,
     /// √ivar, empty where there is none.
     root: Vec<f32>,
-    /// Values, errors and good pixels of a row before they are copied to tokens that overlap.
-    scaled: (Vec<f32>, Vec<f32>, Vec<bool>),
-    /// Tokens whose medians are computed together.
-    lanes: Vec<Lanes>,
-    network: Network,
+    patches: Patches,
     sums: Sums,
     buffers: Buffers,
 }
@@ -48,6 +46,12 @@ impl Cut {
     pub(crate) fn pixels(self, k: usize, pixels: usize) -> Range<usize> {
         let first = k * self.stride;
         first..pixels.min(first + self.patch)
+    }
+
+    /// The pixels of some tokens, one at least.
+    #[inline(always)]
+    fn pixels_of(self, tokens: &Range<usize>, pixels: usize) -> Range<usize> {
+        self.pixels(tokens.start, pixels).start..self.pixels(tokens.end - 1, pixels).end
     }
 }
 
@@ -78,14 +82,7 @@ pub(crate) fn write_row<S: Simd>(
         out.offset.fill(scaling.offset);
         out.scale.fill(scaling.scale);
         flags |= scaling.flags;
-        let lost = if cut.stride == cut.patch {
-            scratch.write(simd, cut, scaling, out)
-        } else {
-            scratch.write_overlapping(simd, cut, scaling, out)
-        };
-        if lost > 0 {
-            flags |= flag::PIXEL_OUT_OF_RANGE;
-        }
+        flags |= scratch.write(simd, cut, scaling, out);
     }
     scratch.sums.write(cut, out);
     let end = cut.tokens * cut.patch;
@@ -171,97 +168,37 @@ impl Scratch {
         }
     }
 
-    /// Writes tokens that lie side by side, as the pixels do. How many good pixels had to go?
+    /// Writes the tokens, all scaled alike, and returns their flags.
     #[inline(always)]
-    fn write<S: Simd>(&mut self, simd: S, cut: Cut, scaling: Scaling, out: &mut RowMut<'_>) -> usize {
-        let end = cut.tokens * cut.patch;
-        let n = self.flux.len().min(end);
-        let tokens = (BLOCK / cut.patch).max(1);
-        let mut good = 0;
+    fn write<S: Simd>(&mut self, simd: S, cut: Cut, scaling: Scaling, out: &mut RowMut<'_>) -> u32 {
+        // Of tokens that lie side by side, some at a time.
+        let tokens = match cut.stride == cut.patch {
+            true => (BLOCK / cut.patch).max(1),
+            false => 1,
+        };
+        let mut flags = 0;
         for first in (0..cut.tokens).step_by(tokens) {
-            let pixels = first * cut.patch..n.min((first + tokens) * cut.patch);
-            let errors = out.errors.get_mut(pixels.clone()).unwrap_or_default();
-            let (values, good_pixels) = (&mut out.values[pixels.clone()], &mut out.pixels[pixels.clone()]);
-            simd.prefetch(&*values, AHEAD);
-            simd.prefetch(&*errors, AHEAD);
-            simd.prefetch(&*good_pixels, AHEAD);
-            good += self.pixels(pixels).scale(simd, scaling, values, errors, good_pixels);
-            for k in first..cut.tokens.min(first + tokens) {
-                let pixels = cut.pixels(k, n);
-                self.sums.set(
-                    k,
-                    &out.pixels[pixels.clone()],
-                    &self.flux[pixels.clone()],
-                    self.root.get(pixels),
-                );
-            }
+            let tokens = first..cut.tokens.min(first + tokens);
+            let good = count_good(&self.flux[cut.pixels_of(&tokens, self.flux.len())]);
+            flags |= self.write_tokens(simd, cut, tokens, good, scaling, out);
         }
-        out.values[n..end].fill(0.0);
-        out.errors.get_mut(n..end).unwrap_or_default().fill(0.0);
-        out.pixels[n..end].fill(false);
-        count_good(&self.flux[..n]) - good
-    }
-
-    /// Writes tokens that overlap. How many good pixels had to go?
-    #[inline(always)]
-    fn write_overlapping<S: Simd>(&mut self, simd: S, cut: Cut, scaling: Scaling, out: &mut RowMut<'_>) -> usize {
-        let n = self.flux.len();
-        let (mut value, mut error, mut good) = std::mem::take(&mut self.scaled);
-        value.resize(n, 0.0);
-        error.resize(self.root.len(), 0.0);
-        good.resize(n, false);
-        let lost = count_good(&self.flux)
-            - self
-                .pixels(0..n)
-                .scale(simd, scaling, &mut value, &mut error, &mut good);
-        for k in 0..cut.tokens {
-            let pixels = cut.pixels(k, n);
-            let token = k * cut.patch..(k + 1) * cut.patch;
-            copy(&value[pixels.clone()], &mut out.values[token.clone()]);
-            copy(&good[pixels.clone()], &mut out.pixels[token.clone()]);
-            if let (Some(error), Some(token)) = (error.get(pixels.clone()), out.errors.get_mut(token)) {
-                copy(error, token);
-            }
-            let root = self.root.get(pixels.clone());
-            self.sums.set(k, &good[pixels.clone()], &self.flux[pixels], root);
-        }
-        self.scaled = (value, error, good);
-        lost
+        flags
     }
 
     /// [`Normalize::PatchMedian`]: measures and writes every token by itself, and returns the flags.
     #[inline(always)]
     fn write_each<S: Simd>(&mut self, simd: S, cut: Cut, out: &mut RowMut<'_>) -> u32 {
         let mut flags = 0;
-        for k in (0..cut.tokens).step_by(LISTS) {
-            let tokens = LISTS.min(cut.tokens - k);
-            let medians = self.medians(simd, cut, k, tokens);
-            for (k, &(good, level)) in (k..).zip(&medians[..tokens]) {
+        for first in (0..cut.tokens).step_by(LISTS) {
+            let medians = self.patches.medians(simd, &self.flux, cut, first, &mut self.buffers);
+            for (k, (good, level)) in (first..cut.tokens).zip(medians) {
                 let pixels = cut.pixels(k, self.flux.len());
                 let scaling = match good {
                     0 => Scaling::UNIT,
-                    _ => by_known_median(simd, level, &self.flux[pixels.clone()], good, &mut self.buffers),
+                    _ => by_known_median(simd, level, &self.flux[pixels], good, &mut self.buffers),
                 };
                 (out.offset[k], out.scale[k]) = (scaling.offset, scaling.scale);
-                flags |= scaling.flags;
-                let (first, end) = (k * cut.patch, (k + 1) * cut.patch);
-                let token = first..first + pixels.len();
-                let (values, padding) = out.values[first..end].split_at_mut(pixels.len());
-                padding.fill(0.0);
-                let errors = out.errors.get_mut(first..end).unwrap_or_default();
-                let (errors, padding) = errors.split_at_mut(pixels.len().min(errors.len()));
-                padding.fill(0.0);
-                let (good_pixels, padding) = out.pixels[first..end].split_at_mut(pixels.len());
-                padding.fill(false);
-                if self
-                    .pixels(pixels.clone())
-                    .scale(simd, scaling, values, errors, good_pixels)
-                    < good
-                {
-                    flags |= flag::PIXEL_OUT_OF_RANGE;
-                }
-                let root = self.root.get(pixels.clone());
-                self.sums.set(k, &out.pixels[token], &self.flux[pixels], root);
+                flags |= scaling.flags | self.write_tokens(simd, cut, k..k + 1, good, scaling, out);
             }
         }
         out.offset[cut.tokens..].fill(0.0);
@@ -269,238 +206,43 @@ impl Scratch {
         flags
     }
 
-    /// The number of good pixels and the median of up to [`LISTS`] tokens, the first of which is token `k`.
+    /// Writes one token or some that lie side by side, with so many good pixels, and returns their flags.
     #[inline(always)]
-    fn medians<S: Simd>(&mut self, simd: S, cut: Cut, k: usize, tokens: usize) -> [(usize, f32); LISTS] {
-        /// Longer lists are selected from, not sorted.
-        const LONGEST_SORTED: usize = 128;
-        let n = self.flux.len();
-        let mut medians = [(0, 0.0); LISTS];
-        if cut.patch > LONGEST_SORTED {
-            for (k, found) in (k..k + tokens).zip(&mut medians) {
-                let bits = &self.flux[cut.pixels(k, n)];
-                let good = count_good(bits);
-                *found = (good, median(simd, bits, good, &mut self.buffers).unwrap_or(0.0));
-            }
-            return medians;
-        }
-        self.network.resize(cut.patch);
-        self.lanes.clear();
-        self.lanes.resize(cut.patch, [BAD; LISTS]);
-        for list in 0..tokens {
-            let bits = &self.flux[cut.pixels(k + list, n)];
-            medians[list].0 = count_good(bits);
-            // Four at a time: with a scatter instruction, which compilers would take, it is slower.
-            let ((fours, rest), (lanes, last_lanes)) = (bits.as_chunks::<4>(), self.lanes.as_chunks_mut::<4>());
-            for (lanes, four) in lanes.iter_mut().zip(fours) {
-                for i in 0..4 {
-                    lanes[i][list] = four[i];
-                }
-            }
-            let last_lanes = lanes[fours.len()..].as_flattened_mut().iter_mut().chain(last_lanes);
-            for (lanes, &bits) in last_lanes.zip(rest) {
-                lanes[list] = bits;
-            }
-        }
-        for bits in self.lanes.as_flattened_mut() {
-            *bits = key(*bits);
-        }
-        self.network.sort(&mut self.lanes);
-        for (list, (good, median)) in medians.iter_mut().enumerate() {
-            if *good > 0 {
-                *median = mean(self.lanes[(*good - 1) / 2][list], self.lanes[*good / 2][list]);
-            }
-        }
-        medians
-    }
-
-    /// Some pixels of the row.
-    #[inline(always)]
-    fn pixels(&self, range: Range<usize>) -> Pixels<'_> {
-        Pixels {
-            root: self.root.get(range.clone()),
-            flux: &self.flux[range],
-        }
-    }
-}
-
-/// Pixels that are scaled alike.
-struct Pixels<'a> {
-    /// Bits of the flux.
-    flux: &'a [i32],
-    /// √ivar, where there is one.
-    root: Option<&'a [f32]>,
-}
-
-impl Pixels<'_> {
-    /// Normalises the good pixels. Those that do not fit become bad; how many are good now?
-    #[inline(always)]
-    fn scale<S: Simd>(
-        &self,
+    fn write_tokens<S: Simd>(
+        &mut self,
         simd: S,
+        cut: Cut,
+        tokens: Range<usize>,
+        good: usize,
         scaling: Scaling,
-        values: &mut [f32],
-        errors: &mut [f32],
-        good: &mut [bool],
-    ) -> usize {
-        simd.outline(
-            #[inline(always)]
-            || self.scale_here(scaling, values, errors, good),
-        )
-    }
-
-    #[inline(always)]
-    fn scale_here(&self, scaling: Scaling, values: &mut [f32], errors: &mut [f32], good: &mut [bool]) -> usize {
+        out: &mut RowMut<'_>,
+    ) -> u32 {
         let n = self.flux.len();
-        let (flux, values, good) = (self.flux, &mut values[..n], &mut good[..n]);
-        // One rounding, so that a value is the nearest f32: a quotient in f32 would be as good, but a divider is slow.
-        let (offset, inverse) = (f64::from(scaling.offset), 1.0 / f64::from(scaling.scale));
-        // Of a bad pixel it is not a number.
-        let value = |bits: i32| ((f64::from(float(bits)) - offset) * inverse) as f32;
-        let mut count = 0_u32;
-        let Some(root) = self.root else {
-            for i in 0..n {
-                let value = value(flux[i]);
-                let fits = value.abs() <= f32::MAX;
-                values[i] = keep(fits, value);
-                good[i] = fits;
-                count += u32::from(fits);
-            }
-            return count as usize;
-        };
-        let (root, errors) = (&root[..n], &mut errors[..n]);
-        for i in 0..n {
-            let value = value(flux[i]);
-            let error = 1.0 / (root[i] * scaling.scale);
-            // An error of 0 would give its pixel infinite weight, and accelerators flush subnormals to 0.
-            let fits = (value.abs() <= f32::MAX) & (f32::MIN_POSITIVE..=f32::MAX).contains(&error);
-            values[i] = keep(fits, value);
-            errors[i] = keep(fits, error);
-            good[i] = fits;
-            count += u32::from(fits);
+        let from = cut.pixels_of(&tokens, n);
+        let to = tokens.start * cut.patch..tokens.end * cut.patch;
+        let (values, padding) = out.values[to.clone()].split_at_mut(from.len());
+        padding.fill(0.0);
+        let errors = out.errors.get_mut(to.clone()).unwrap_or_default();
+        let (errors, padding) = errors.split_at_mut(from.len().min(errors.len()));
+        padding.fill(0.0);
+        let (pixels, padding) = out.pixels[to].split_at_mut(from.len());
+        padding.fill(false);
+        simd.prefetch(values, AHEAD);
+        simd.prefetch(errors, AHEAD);
+        simd.prefetch(pixels, AHEAD);
+
+        let flux = &self.flux[from.clone()];
+        let root = self.root.get(from.clone());
+        let fitting = Pixels { flux, root }.scale(simd, scaling, values, errors, pixels);
+        for k in tokens {
+            let token = cut.pixels(k, n);
+            let token = token.start - from.start..token.end - from.start;
+            let root = root.map(|root| &root[token.clone()]);
+            self.sums.set(k, &pixels[token.clone()], &flux[token], root);
         }
-        count as usize
-    }
-}
-
-/// Bits of the flux, and how many pixels are good.
-#[inline(always)]
-fn classify_flux(flux: &[f32], is_masked: impl Fn(usize) -> bool, bits: &mut [i32]) -> usize {
-    let n = flux.len();
-    let bits = &mut bits[..n];
-    let mut count = 0_u32;
-    for i in 0..n {
-        let good = (flux[i].abs() <= f32::MAX) & !is_masked(i);
-        bits[i] = bits_if(good, flux[i]);
-        count += u32::from(good);
-    }
-    count as usize
-}
-
-/// Bits of the flux, the root of the inverse variance, and how many pixels are good.
-#[inline(always)]
-fn classify(
-    flux: &[f32],
-    ivar: &[f32],
-    is_masked: impl Fn(usize) -> bool,
-    bits: &mut [i32],
-    root: &mut [f32],
-) -> usize {
-    let n = flux.len();
-    let (ivar, bits, root) = (&ivar[..n], &mut bits[..n], &mut root[..n]);
-    let mut count = 0_u32;
-    for i in 0..n {
-        // A NaN fails every comparison, so these three are "finite, finite and positive" without a branch.
-        let good = (flux[i].abs() <= f32::MAX) & (ivar[i] > 0.0) & (ivar[i] <= f32::MAX) & !is_masked(i);
-        root[i] = ivar[i].sqrt();
-        bits[i] = bits_if(good, flux[i]);
-        count += u32::from(good);
-    }
-    count as usize
-}
-
-/// The product of two finite numbers overflows at most to an infinity.
-#[inline(always)]
-fn clamp(x: f32) -> f32 {
-    // Unlike those of the standard library, one instruction each.
-    let x = if x < f32::MAX { x } else { f32::MAX };
-    if x > -f32::MAX { x } else { -f32::MAX }
-}
-
-/// How many of the floats with these bits are good?
-#[inline(always)]
-fn count_good(bits: &[i32]) -> usize {
-    bits.iter().map(|&bits| u32::from(bits != BAD)).sum::<u32>() as usize
-}
-
-/// Copies a token that may be cut short by the end of its spectrum.
-#[inline(always)]
-fn copy<T: Copy + Default>(pixels: &[T], token: &mut [T]) {
-    let (front, padding) = token.split_at_mut(pixels.len());
-    front.copy_from_slice(pixels);
-    padding.fill(T::default());
-}
-
-/// What is said of tokens as a whole, from those of their pixels that exist.
-#[derive(Debug, Default)]
-struct Sums {
-    /// Good pixels of each token.
-    good: Vec<u32>,
-    /// The sum of their signal to noise, in lanes.
-    snr: Vec<[f64; LANES]>,
-}
-
-impl Sums {
-    fn resize(&mut self, tokens: usize) {
-        self.good.resize(tokens, 0);
-        self.snr.resize(tokens, [0.0; LANES]);
-    }
-
-    /// Adds up token `k`.
-    #[inline(always)]
-    fn set(&mut self, k: usize, pixels: &[bool], flux: &[i32], root: Option<&[f32]>) {
-        let (eights, rest) = pixels.as_chunks::<8>();
-        let ones = |eight: &[bool; 8]| u64::from_ne_bytes(eight.map(u8::from)).count_ones();
-        self.good[k] = eights.iter().map(ones).sum::<u32>() + rest.iter().map(|&good| u32::from(good)).sum::<u32>();
-        let Some(root) = root else { return };
-        // Of the lengths that most people use compilers make straight code, which is three times as fast.
-        self.snr[k] = match pixels.len() {
-            16 => sum_of_snr(&pixels[..16], &flux[..16], &root[..16]),
-            32 => sum_of_snr(&pixels[..32], &flux[..32], &root[..32]),
-            64 => sum_of_snr(&pixels[..64], &flux[..64], &root[..64]),
-            _ => sum_of_snr(pixels, flux, root),
-        };
-    }
-
-    #[inline(always)]
-    fn write(&self, cut: Cut, out: &mut RowMut<'_>) {
-        let n = cut.tokens;
-        let (sums, lanes) = (&self.good[..n], &self.snr[..n]);
-        let (valid, fraction, snr) = (&mut out.valid[..n], &mut out.valid_fraction[..n], &mut out.snr[..n]);
-        for k in 0..n {
-            valid[k] = 2 * sums[k] as usize >= cut.patch;
-            fraction[k] = (f64::from(sums[k]) / cut.patch as f64) as f32;
-            snr[k] = (add(lanes[k]) / f64::from(sums[k].max(1))) as f32;
+        match fitting < good {
+            true => flag::PIXEL_OUT_OF_RANGE,
+            false => 0,
         }
     }
-}
-
-/// The sum of the signal to noise of good pixels, in lanes.
-#[inline(always)]
-fn sum_of_snr(pixels: &[bool], flux: &[i32], root: &[f32]) -> [f64; LANES] {
-    let term = |good: bool, flux: i32, root: f32| f64::from(keep(good, clamp(float(flux) * root)));
-    let mut lanes = [0.0; LANES];
-    let (pixels, pixels_rest) = pixels.as_chunks::<LANES>();
-    let (flux, flux_rest) = flux.as_chunks::<LANES>();
-    let (root, root_rest) = root.as_chunks::<LANES>();
-    for ((pixels, flux), root) in pixels.iter().zip(flux).zip(root) {
-        for i in 0..LANES {
-            lanes[i] += term(pixels[i], flux[i], root[i]);
-        }
-    }
-    let rest = pixels_rest.iter().zip(flux_rest).zip(root_rest);
-    for (lane, ((&good, &flux), &root)) in lanes.iter_mut().zip(rest) {
-        *lane += term(good, flux, root);
-    }
-    lanes
 }

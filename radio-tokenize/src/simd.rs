@@ -100,6 +100,8 @@ fn one_by_one<const BITS: bool>(keys: &[i32], range: &RangeInclusive<i32>, out: 
     within.below += keys.iter().map(|&seen| u32::from(as_key(seen) < first)).sum::<u32>() as usize;
 }
 
+/// To the second cache: the first one is in use.
+#[cfg(target_arch = "x86_64")]
 const HINT: i32 = std::arch::x86_64::_MM_HINT_T1;
 
 /// A processor with AVX2.

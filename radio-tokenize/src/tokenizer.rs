@@ -1,14 +1,11 @@
 //! The tokenizer: its parameters and its verb.
 
-use std::cell::RefCell;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::RowsMut;
-use crate::row::{Cut, Scratch, write_row};
-use crate::simd::{Simd, Task, dispatch};
-use crate::spectra::RowBuffers;
+use crate::row::Cut;
+use crate::rows::Rows;
 use crate::wavelengths::TokenWavelengths;
 use crate::{Error, Normalize, Result, Spectra, TokenBatch};
 
@@ -53,8 +50,8 @@ pub struct Tokenizer {
     patch: usize,
     stride: usize,
     tail: Tail,
-    normalize: Normalize,
-    min_tokens: usize,
+    pub(crate) normalize: Normalize,
+    pub(crate) min_tokens: usize,
 }
 
 /// The patch of [`Tokenizer::default`].
@@ -241,18 +238,14 @@ impl Tokenizer {
         let shared = spectra
             .shared_grid()
             .map(|grid| TokenWavelengths::new(grid, self.cut(grid.len())));
-        let pixels_per_row = spectra.all_pixels() / rows.max(1) + 1;
-        // Enough pieces that no thread waits long for another, each worth handing over.
-        let pieces = PIECES_PER_THREAD * rayon::current_num_threads();
-        let piece = rows.div_ceil(pieces).max(PIECE_PIXELS / pixels_per_row).max(1);
-        let rows = Rows {
+        Rows {
             tokenizer: self,
             spectra,
             shared: shared.as_ref(),
             first: 0,
             out: batch.rows_mut(),
-        };
-        rows.in_parallel(piece);
+        }
+        .write();
         Ok(())
     }
 
@@ -348,7 +341,7 @@ impl Tokenizer {
         let missing = |what, how| {
             Err(Error::Missing {
                 what,
-                normalize: self.normalize.name(),
+                normalize: self.normalize.to_string(),
                 how,
             })
         };
@@ -387,91 +380,6 @@ impl Tokenizer {
     }
 }
 
-#[cfg(feature = "arrow")]
-impl Tokenizer {
-    pub(crate) fn needs_redshift(&self) -> bool {
-        matches!(self.normalize, Normalize::RestFrameMedian { .. })
-    }
-
-    /// Has every token an offset and a scale of its own?
-    pub(crate) fn scales_tokens(&self) -> bool {
-        self.normalize == Normalize::PatchMedian
-    }
-
-    /// Number of tokens that every batch has at least.
-    pub(crate) fn least_tokens(&self) -> usize {
-        self.min_tokens
-    }
-}
-
-/// Each thread gets about so many pieces of a batch.
-const PIECES_PER_THREAD: usize = 4;
-/// So many pixels take some ten microseconds, which is long beside what it takes to hand a piece over.
-const PIECE_PIXELS: usize = 32_768;
-
-/// Rows of a batch, from `first` on, and where their tokens go.
-struct Rows<'a, 's> {
-    tokenizer: &'a Tokenizer,
-    spectra: &'a Spectra<'s>,
-    shared: Option<&'a TokenWavelengths>,
-    first: usize,
-    out: RowsMut<'a>,
-}
-
-impl Rows<'_, '_> {
-    /// Shares the rows out among rayon's threads in pieces of about so many rows.
-    fn in_parallel(self, piece: usize) {
-        if self.out.rows <= piece {
-            let mut scratch = SCRATCH.take();
-            dispatch(Piece {
-                rows: self,
-                scratch: &mut scratch,
-            });
-            SCRATCH.set(scratch);
-            return;
-        }
-        let half = self.out.rows / 2;
-        let (left, right) = self.out.split_at(half);
-        let left = Rows { out: left, ..self };
-        let right = Rows {
-            out: right,
-            first: self.first + half,
-            ..self
-        };
-        rayon::join(|| left.in_parallel(piece), || right.in_parallel(piece));
-    }
-}
-
-thread_local! {
-    /// Kept from batch to batch: fresh memory is slow.
-    static SCRATCH: RefCell<(Scratch, RowBuffers)> = RefCell::default();
-}
-
-/// Rows that one thread does.
-struct Piece<'a, 's> {
-    rows: Rows<'a, 's>,
-    scratch: &'a mut (Scratch, RowBuffers),
-}
-
-impl Task for Piece<'_, '_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (scratch, buffers) = self.scratch;
-        let Rows {
-            tokenizer,
-            spectra,
-            shared,
-            first,
-            mut out,
-        } = self.rows;
-        for i in first..first + out.rows {
-            let row = spectra.row(i, buffers);
-            let cut = tokenizer.cut(row.flux.len());
-            write_row(simd, &row, cut, tokenizer.normalize, shared, scratch, &mut out.next());
-        }
-    }
-}
-
 /// The canonical text of the configuration.
 impl fmt::Display for Tokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -482,7 +390,7 @@ impl fmt::Display for Tokenizer {
             normalize,
             min_tokens: _,
         } = self;
-        let (tail, normalize) = (tail.name(), normalize.name());
+        let tail = tail.name();
         write!(
             f,
             "radio-tokenize/1 patch={patch} stride={stride} tail={tail} normalize={normalize}"

@@ -53,6 +53,7 @@ impl TokenWavelengths {
 /// Fills in mean, first and last wavelength of each token, over those of its pixels that exist.
 #[inline(always)]
 fn fill(wavelength: &[f64], cut: Cut, mean: &mut [f64], min: &mut [f64], max: &mut [f64]) -> bool {
+    let may_have_gap = may_have_gap(wavelength);
     let mut has_gap = false;
     for k in 0..cut.tokens {
         let range = cut.pixels(k, wavelength.len());
@@ -61,7 +62,7 @@ fn fill(wavelength: &[f64], cut: Cut, mean: &mut [f64], min: &mut [f64], max: &m
             // Rounding may carry the mean past an end, and a sum of absurdly large wavelengths overflows.
             mean[k] = (sum_by(pixels, |x| x) / pixels.len() as f64).clamp(first, last);
             (min[k], max[k]) = (first, last);
-            has_gap |= spans_gap(wavelength, range);
+            has_gap |= may_have_gap && spans_gap(wavelength, range);
         }
     }
     has_gap
@@ -69,6 +70,24 @@ fn fill(wavelength: &[f64], cut: Cut, mean: &mut [f64], min: &mut [f64], max: &m
 
 /// A step this many times longer than the shorter of the steps beside it is a gap.
 const GAP: f64 = 3.0;
+
+/// Where no step is a gap beside any other there is none at all.
+#[inline(always)]
+fn may_have_gap(wavelength: &[f64]) -> bool {
+    const LANES: usize = 8;
+    let (mut shortest, mut longest) = ([f64::INFINITY; LANES], [0.0; LANES]);
+    let after = wavelength.get(1..).unwrap_or_default();
+    let steps = wavelength.chunks(LANES).zip(after.chunks(LANES));
+    for (before, after) in steps {
+        for i in 0..before.len().min(after.len()) {
+            let step = after[i] - before[i];
+            shortest[i] = if step < shortest[i] { step } else { shortest[i] };
+            longest[i] = if step > longest[i] { step } else { longest[i] };
+        }
+    }
+    let shortest = shortest.into_iter().fold(f64::INFINITY, f64::min);
+    longest.into_iter().any(|longest| longest > GAP * shortest)
+}
 
 /// Is there a gap between two of these pixels? The steps beside one may lie outside of the token.
 #[inline(always)]

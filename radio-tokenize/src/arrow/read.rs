@@ -138,7 +138,7 @@ impl<'a> Rows<'a> {
             DataType::FixedSizeList(_, size) => usize::try_from(*size).unwrap_or_default(),
             _ => {
                 let most = counts.iter().copied().max().unwrap_or(0);
-                most.max(tokenizer.least_tokens())
+                most.max(tokenizer.min_tokens)
             }
         };
         let (rows, patch) = (counts.len(), tokenizer.cut(0).patch);

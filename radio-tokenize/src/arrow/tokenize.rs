@@ -7,7 +7,7 @@ use arrow_schema::Schema;
 
 use super::grid;
 use super::schema::{self, OFFSET, SCALE, UNIT};
-use crate::{ArrowColumns, ArrowSpectra, Error, Result, TokenFormat, Tokenizer};
+use crate::{ArrowColumns, ArrowSpectra, Error, Normalize, Result, TokenFormat, Tokenizer};
 
 /// The key of the schema's metadata under which tiles have the unit of the flux.
 const FLUX_UNIT: &str = "flux_unit";
@@ -59,7 +59,7 @@ impl Tokenizer {
         format: &TokenFormat,
     ) -> Result<RecordBatch> {
         let mut spectra = ArrowSpectra::new(batch, columns)?;
-        if self.needs_redshift() {
+        if matches!(self.normalize, Normalize::RestFrameMedian { .. }) {
             spectra = spectra.with_redshift(batch, columns)?;
         }
         let kept = (0..batch.num_columns()).filter(|top| !spectra.has_column(*top));
@@ -94,5 +94,9 @@ impl Tokenizer {
         let kept = kept.iter().map(|&top| batch.column(top));
         let arrays = kept.chain(tokens.columns()).cloned().collect();
         schema::record_batch(schema, arrays)
+    }
+    /// Has every token an offset and a scale of its own?
+    pub(super) fn scales_tokens(&self) -> bool {
+        self.normalize == Normalize::PatchMedian
     }
 }

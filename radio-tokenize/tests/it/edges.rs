@@ -234,3 +234,62 @@ fn a_batch_can_be_filled_up() {
         (2, 2)
     );
 }
+
+/// Are the flags of a spectrum on these wavelengths, in patches of 4, just these?
+#[track_caller]
+fn check_gap(wavelength: &[f64], flags: u32) {
+    let values = vec![1.0; wavelength.len()];
+    let on_grid = Array2::ones((1, wavelength.len()));
+    let offsets = [0, wavelength.len()];
+    let ragged = Spectra::ragged(&offsets, &values, &values, wavelength).unwrap();
+    for spectra in [
+        Spectra::on_grid(on_grid.view(), on_grid.view(), wavelength).unwrap(),
+        ragged,
+    ] {
+        let batch = Tokenizer::new(4).tokenize(&spectra).unwrap();
+        check_invariants(&batch);
+        assert_eq!(batch.flags[0], flags, "{wavelength:?}");
+    }
+}
+
+#[test]
+fn a_gap_between_arms_is_flagged_where_a_patch_spans_it() {
+    check_gap(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], 0);
+    check_gap(&[1.0, 2.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0], flag::WAVELENGTH_GAP);
+    check_gap(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 18.0], flag::WAVELENGTH_GAP);
+    check_gap(&[1.0, 12.0, 13.0, 14.0], flag::WAVELENGTH_GAP);
+    // Between two patches it hurts nobody.
+    check_gap(&[1.0, 2.0, 3.0, 4.0, 15.0, 16.0, 17.0, 18.0], 0);
+    // One pixel that is missing, and an arm with wider pixels, are no gap.
+    check_gap(&[1.0, 2.0, 3.0, 5.0, 6.0, 7.0, 8.0, 9.0], 0);
+    check_gap(&[1.0, 2.0, 4.0, 6.0, 8.0, 10.0], 0);
+    // Too few pixels to compare steps.
+    check_gap(&[1.0, 100.0], 0);
+    check_gap(&[1.0], 0);
+    check_gap(&[], flag::DEAD);
+}
+
+#[test]
+fn spectra_without_variances_have_no_errors() {
+    let flux = ndarray::array![[2.0, f32::NAN, 4.0, 6.0, f32::INFINITY], [0.0; 5]];
+    let grid = [4000.0, 4001.0, 4002.0, 4003.0, 4004.0];
+    let spectra = Spectra::flux_on_grid(flux.view(), &grid).unwrap();
+    let batch = Tokenizer::new(2).tokenize(&spectra).unwrap();
+    check_invariants(&batch);
+    assert_eq!(batch.errors.dim(), (2, 3, 0));
+    assert_eq!(
+        batch.values.iter().copied().collect::<Vec<f32>>()[..6],
+        [0.5, 0.0, 1.0, 1.5, 0.0, 0.0]
+    );
+    assert_eq!(batch.valid.row(0).to_vec(), [true, true, false]);
+    assert_eq!((batch.snr.sum(), batch.spectrum_snr().sum()), (0.0, 0.0));
+    assert_eq!(batch.flags.to_vec(), [0, flag::SCALE_IS_ONE]);
+    let pixels = Tokenizer::new(2).detokenize(&batch).unwrap();
+    assert_eq!(pixels.flux[..5], [2.0, 0.0, 4.0, 6.0, 0.0]);
+    assert_eq!(pixels.ivar, [0.0; 0]);
+    // A mask counts all the same.
+    let batch = Tokenizer::new(2)
+        .tokenize(&spectra.mask(&[0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).unwrap())
+        .unwrap();
+    assert_eq!((batch.scale[[0, 0]], batch.pixels[[0, 1, 0]]), (4.0, false));
+}

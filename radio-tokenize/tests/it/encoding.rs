@@ -20,6 +20,27 @@ fn the_phase_is_exact_where_f32_would_err() {
     assert_eq!((codes[[0, 0]], codes[[0, 1]]), (phase.sin() as f32, phase.cos() as f32));
 }
 
+/// Numbers with 50 digits from golden/encoding.py (mpmath 1.3.0), rounded to 17.
+#[test]
+fn codes_are_the_nearest_f32() {
+    for line in include_str!("../golden/encoding.csv").lines() {
+        let numbers: Vec<f64> = line.split(',').map(|number| number.parse().unwrap()).collect();
+        let [shortest, longest, logarithmic, wavelength] = numbers[..4].try_into().unwrap();
+        let encoding = WavelengthEncoding::new(8, shortest, longest);
+        let encoding = if logarithmic > 0.0 {
+            encoding.logarithmic()
+        } else {
+            encoding
+        };
+        let codes = encoding.encode(array![wavelength].view()).unwrap();
+        for (&code, &exact) in codes.iter().zip(&numbers[4..]) {
+            // Half a unit in the last place of 1, and what the phase errs by: 1e5 turns to 1e-15 of each.
+            let bound = 0.5_f64.powi(25) + 1e-9;
+            assert!((f64::from(code) - exact).abs() <= bound, "{code} for {exact} in {line}");
+        }
+    }
+}
+
 #[test]
 fn periods_suit_the_grid() {
     // DESI: 7781 pixels of 0.8 Å from 3600 Å.

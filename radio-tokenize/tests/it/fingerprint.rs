@@ -46,3 +46,43 @@ fn every_option_counts() {
         }
     }
 }
+
+#[test]
+fn a_configuration_can_be_written_down() {
+    for normalize in NORMALIZE {
+        for tail in [Tail::PadAndMask, Tail::Drop, Tail::Error] {
+            let tokenizer = Tokenizer::new(20)
+                .stride(7)
+                .tail(tail)
+                .normalize(normalize)
+                .min_tokens(9);
+            let json = serde_json::to_string(&tokenizer).unwrap();
+            assert_eq!(serde_json::from_str::<Tokenizer>(&json).unwrap(), tokenizer, "{json}");
+        }
+    }
+    assert_eq!(
+        serde_json::to_string(&Tokenizer::default()).unwrap(),
+        r#"{"patch":32,"stride":32,"tail":"pad-and-mask","normalize":"median","min_tokens":0}"#
+    );
+}
+
+#[test]
+fn what_is_not_written_down_has_its_default() {
+    let read = |text: &str| toml::from_str::<Tokenizer>(text).map_err(|error| error.message().to_owned());
+    assert_eq!(read(""), Ok(Tokenizer::new(32)));
+    assert_eq!(read("patch = 16"), Ok(Tokenizer::new(16)));
+    let window = Normalize::RestFrameMedian {
+        from: 5300.0,
+        to: 5850.0,
+    };
+    assert_eq!(
+        read("normalize = { rest-frame-median = { from = 5300.0, to = 5850.0 } }"),
+        Ok(Tokenizer::default().normalize(window))
+    );
+    assert_eq!(
+        read("patch = 0").unwrap_err().trim(),
+        "option patch is 0, expected 1 to 65536 pixels"
+    );
+    assert!(read("pach = 16").unwrap_err().contains("unknown field `pach`"));
+    assert!(read("tail = \"keep\"").unwrap_err().contains("unknown variant `keep`"));
+}

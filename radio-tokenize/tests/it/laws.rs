@@ -52,6 +52,37 @@ proptest! {
     }
 
     #[test]
+    fn any_wavelengths_and_redshifts_are_refused_or_give_finite_tokens(
+        bits in proptest::collection::vec(any::<u64>(), 0..40),
+        is_sorted in any::<bool>(),
+        redshift in any::<u64>(),
+        window in any::<[u64; 2]>(),
+        tokenizer in tokenizers(),
+    ) {
+        let mut wavelength: Vec<f64> = bits.into_iter().map(f64::from_bits).collect();
+        if is_sorted {
+            wavelength.retain(|x| x.is_finite() && *x > 0.0);
+            wavelength.sort_unstable_by(f64::total_cmp);
+            wavelength.dedup();
+        }
+        let flux: Vec<f32> = (0..wavelength.len()).map(|i| 1.0 + i as f32).collect();
+        let offsets = [0, flux.len()];
+        let Ok(spectra) = Spectra::ragged(&offsets, &flux, &flux, &wavelength) else {
+            prop_assert!(!is_sorted);
+            return Ok(());
+        };
+        let redshift = [f64::from_bits(redshift)];
+        let [from, to] = window.map(f64::from_bits);
+        let window = Normalize::RestFrameMedian { from, to };
+        let spectra = spectra.redshift(&redshift).unwrap();
+        for tokenizer in [tokenizer.clone(), tokenizer.normalize(window)] {
+            if let Ok(batch) = tokenizer.tokenize(&spectra) {
+                check_invariants(&batch);
+            }
+        }
+    }
+
+    #[test]
     fn memory_of_another_batch_leaves_no_trace(
         (before, sample) in (wild(), wild()),
         (first, tokenizer) in (tokenizers(), tokenizers()),

@@ -14,6 +14,7 @@ mod encoding;
 mod fingerprint;
 mod input;
 mod laws;
+mod masking;
 mod normalize;
 #[cfg(feature = "arrow")]
 mod real;
