@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
+use criterion::measurement::Measurement;
 use criterion::{Criterion, Throughput};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
@@ -33,6 +34,8 @@ use radio_index::{CatalogueOptions, Depth, FooterReader, Selection, SyncOptions}
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::cpu::Cpu;
 
 const SEED: u64 = 20_260_401;
 const TILES: usize = 12_000;
