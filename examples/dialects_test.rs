@@ -19,7 +19,7 @@ const ARMS: [(&str, f64, usize); 3] = [("B", 3600.0, 200), ("R", 3744.0, 150), (
 
 /// A number in 0..1 that looks random.
 fn noise(seed: usize) -> f64 {
-    (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / (1 << 24) as f64
+    (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24)
 }
 
 fn lists<T: ArrowPrimitiveType>(pixels: usize, value: impl Fn(usize, usize) -> T::Native) -> ArrayRef {
