@@ -111,7 +111,7 @@ impl Data {
                 "S/N of spectra",
                 Box::new({
                     let tokens = tokens.clone();
-                    move || drop(black_box(tokens.spectrum_snr()))
+                    move || drop(black_box(tokens.spectrum_snr().unwrap()))
                 }),
             ),
             (

@@ -368,7 +368,7 @@ fn train(
             }
             let batch = batch?;
             tokenize(tokenizer, &batch, &mut tokenized)?;
-            let snr = tokenized.spectrum_snr().to_vec();
+            let snr = tokenized.spectrum_snr()?.to_vec();
             losses.extend(trainer.step(&as_tokens(&batch, &tokenized, &snr)?)?);
             rows += batch.len() as u64;
             bar.set_position(trainer.steps() as u64);
@@ -410,7 +410,7 @@ fn score(
     for batch in Reader::new(plan, read.clone())? {
         let batch = batch?;
         tokenize(tokenizer, &batch, &mut tokenized)?;
-        let snr = tokenized.spectrum_snr().to_vec();
+        let snr = tokenized.spectrum_snr()?.to_vec();
         let scored = scorer.score(&as_tokens(&batch, &tokenized, &snr)?)?;
         file.write(&scored)?;
         // A dead fibre has no score: it is in the file with its flag, but not among the anomalies.

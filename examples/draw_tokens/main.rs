@@ -145,7 +145,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("  scaling      {}, flux in {unit}", picture.scale());
     println!(
         "  S/N          {:.1} (median of the good pixels)",
-        tokens.spectrum_snr()[0]
+        tokens.spectrum_snr()?[0]
     );
     println!("  flags        {}", in_words(tokens.flags[0]));
     println!("  tokenizer    {tokenizer}");
@@ -196,7 +196,7 @@ fn brightest(plan: &ReadPlan, tokenizer: &Tokenizer) -> Result<Option<i64>> {
     let mut reader = Reader::new(plan, skipping())?;
     for batch in reader.by_ref() {
         for spectrum in batch?.spectra() {
-            let snr = tokenize(tokenizer, &spectrum)?.spectrum_snr()[0];
+            let snr = tokenize(tokenizer, &spectrum)?.spectrum_snr()?[0];
             if best.is_none_or(|(highest, _)| snr > highest) {
                 best = Some((snr, spectrum.id));
             }

@@ -95,7 +95,7 @@ impl Tokenizer {
     }
 
     /// Can the arrays have come from this tokenizer?
-    fn check_batch(&self, batch: &TokenBatch) -> Result<()> {
+    pub(crate) fn check_batch(&self, batch: &TokenBatch) -> Result<()> {
         let rows = batch.lengths.len();
         let needed = batch.lengths.iter().map(|&pixels| self.tokens(pixels)).max();
         // More tokens are padding, however many the batch was filled up to.

@@ -3,14 +3,18 @@
 use ndarray::{Array1, Axis};
 use rayon::prelude::*;
 
-use crate::TokenBatch;
 use crate::median::{Buffers, bits_if, median};
 use crate::simd::{Simd, Task, dispatch};
+use crate::{Result, TokenBatch};
 
 impl TokenBatch {
     /// The median of flux / σ over the good pixels of each spectrum, shape (n); 0 where there are none, and for spectra
     /// without inverse variance. A pixel that several tokens hold counts once, one that [`Tail::Drop`](crate::Tail::Drop)
     /// left out not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) if the arrays were changed so that they do not fit each other.
     ///
     /// # Complexity
     ///
@@ -25,12 +29,15 @@ impl TokenBatch {
     /// let (flux, ivar) = (array![[2.0, 4.0, 6.0]], array![[1.0, 1.0, 0.0]]);
     /// let spectra = Spectra::on_grid(flux.view(), ivar.view(), &[4000.0, 4001.0, 4002.0])?;
     /// let batch = Tokenizer::new(2).tokenize(&spectra)?;
-    /// assert_eq!(batch.spectrum_snr().to_vec(), [3.0]);
+    /// assert_eq!(batch.spectrum_snr()?.to_vec(), [3.0]);
     /// # Ok::<(), radio_tokenize::Error>(())
     /// ```
-    #[must_use]
-    pub fn spectrum_snr(&self) -> Array1<f32> {
+    pub fn spectrum_snr(&self) -> Result<Array1<f32>> {
         let rows = self.lengths.len();
+        if rows == 0 {
+            return Ok(Array1::default(0));
+        }
+        self.tokenizer.check_batch(self)?;
         let mut snr = vec![0.0; rows];
         if self.has_errors() {
             snr.par_iter_mut().enumerate().for_each_init(
@@ -46,7 +53,7 @@ impl TokenBatch {
                 },
             );
         }
-        snr.into()
+        Ok(snr.into())
     }
 
     /// Fills in the bits of the signal to noise of a row's pixels; how many are good?

@@ -15,7 +15,7 @@ fn a_dead_spectrum_is_zero_and_flagged() {
         );
         assert!(batch.values.iter().all(|&value| value == 0.0));
         assert!(batch.valid.iter().all(|&valid| !valid));
-        assert_eq!(batch.spectrum_snr()[0], 0.0);
+        assert_eq!(batch.spectrum_snr().unwrap()[0], 0.0);
         // Its pixels have wavelengths all the same.
         assert!(batch.wavelength.iter().all(|&wavelength| wavelength > 3500.0));
     }
@@ -65,7 +65,7 @@ fn one_good_pixel() {
     assert_eq!(batch.values.iter().copied().collect::<Vec<f32>>(), [0.0, 1.0, 0.0, 0.0]);
     assert_eq!(batch.errors[[0, 0, 1]], 0.5 / 3.0);
     assert_eq!((batch.valid[[0, 0]], batch.valid_fraction[[0, 0]]), (false, 0.25));
-    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr()[0]), (6.0, 6.0));
+    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr().unwrap()[0]), (6.0, 6.0));
     assert_eq!((batch.scale[[0, 0]], batch.flags[0]), (3.0, 0));
 }
 
@@ -212,7 +212,7 @@ fn a_pixel_that_overflows_is_masked() {
     // A signal to noise beyond f32 is clamped.
     let batch = tokenize(&Tokenizer::new(1), &[1.0, 1.0, 1e30], &[1.0, 1.0, 1e20]);
     assert_eq!(batch.snr.row(0).to_vec(), [1.0, 1.0, f32::MAX]);
-    assert_eq!(batch.spectrum_snr()[0], 1.0);
+    assert_eq!(batch.spectrum_snr().unwrap()[0], 1.0);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn spectra_without_variances_have_no_errors() {
         [0.5, 0.0, 1.0, 1.5, 0.0, 0.0]
     );
     assert_eq!(batch.valid.row(0).to_vec(), [true, true, false]);
-    assert_eq!((batch.snr.sum(), batch.spectrum_snr().sum()), (0.0, 0.0));
+    assert_eq!((batch.snr.sum(), batch.spectrum_snr().unwrap().sum()), (0.0, 0.0));
     assert_eq!(batch.flags.to_vec(), [0, flag::SCALE_IS_ONE]);
     let pixels = Tokenizer::new(2).detokenize(&batch).unwrap();
     assert_eq!(pixels.flux[..5], [2.0, 0.0, 4.0, 6.0, 0.0]);
@@ -292,4 +292,20 @@ fn spectra_without_variances_have_no_errors() {
         .tokenize(&spectra.mask(&[0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).unwrap())
         .unwrap();
     assert_eq!((batch.scale[[0, 0]], batch.pixels[[0, 1, 0]]), (4.0, false));
+}
+
+#[test]
+fn arrays_that_do_not_fit_each_other_are_refused() {
+    let batch = tokenize(&Tokenizer::new(2), &[1.0; 6], &[1.0; 6]);
+    assert_eq!(batch.spectrum_snr().unwrap().to_vec(), [1.0]);
+    assert_eq!(radio_tokenize::TokenBatch::default().spectrum_snr().unwrap().len(), 0);
+    let mut other = batch.clone();
+    other.errors = ndarray::Array3::zeros((1, 2, 2));
+    assert!(matches!(other.spectrum_snr(), Err(Error::Shape { what: "errors", .. })));
+    let mut other = batch.clone();
+    other.lengths[0] = 100;
+    assert!(matches!(other.spectrum_snr(), Err(Error::Shape { what: "values", .. })));
+    let mut other = batch;
+    other.scale = ndarray::Array2::ones((1, 2));
+    assert!(matches!(other.spectrum_snr(), Err(Error::Shape { .. })));
 }

@@ -34,7 +34,7 @@ fn check_row(batch: &TokenBatch, i: usize, alone: &TokenBatch) {
     assert_eq!(batch.scale.slice(s![i, ..scales]), alone.scale.row(0));
     assert_eq!(batch.offset.slice(s![i, ..scales]), alone.offset.row(0));
     assert_eq!(batch.flags[i], alone.flags[0]);
-    assert_eq!(batch.spectrum_snr()[i], alone.spectrum_snr()[0]);
+    assert_eq!(batch.spectrum_snr().unwrap()[i], alone.spectrum_snr().unwrap()[0]);
     assert_eq!(batch.lengths[i], alone.lengths[0]);
 }
 

@@ -110,7 +110,7 @@ fn errors_are_scaled_with_the_flux() {
     let batch = tokenize(&Tokenizer::new(2), &[3.0, 5.0], &[4.0, 0.25]);
     assert_eq!(batch.values.iter().copied().collect::<Vec<f32>>(), [0.75, 1.25]);
     assert_eq!(batch.errors.iter().copied().collect::<Vec<f32>>(), [0.125, 0.5]);
-    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr()[0]), (4.25, 4.25));
+    assert_eq!((batch.snr[[0, 0]], batch.spectrum_snr().unwrap()[0]), (4.25, 4.25));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn check(batch: &RecordBatch) -> (usize, usize) {
         assert!(pixels.flux[i].to_bits().abs_diff(flux.to_bits()) <= 1, "flux {flux}");
         assert!((pixels.ivar[i] - ivar).abs() <= 2_f32.powi(-21) * ivar, "ivar {ivar}");
     }
-    let snr = tokens.spectrum_snr();
+    let snr = tokens.spectrum_snr().unwrap();
     let (mut dead, mut masked) = (0, 0);
     for row in 0..batch.num_rows() {
         for k in 0..tokenizer.tokens(tokens.lengths[row]) {

@@ -87,7 +87,7 @@ fn close(found: f32, expected: f64, what: &str) {
 
 #[track_caller]
 fn compare(sample: &Sample, patch: usize, stride: usize, tail: Tail, normalize: Normalize, batch: &TokenBatch) {
-    let snr = batch.spectrum_snr();
+    let snr = batch.spectrum_snr().unwrap();
     for i in 0..sample.rows() {
         let cut = sample.offsets[i]..sample.offsets[i + 1];
         let pixels: Vec<Option<Good>> = cut

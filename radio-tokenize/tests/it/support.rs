@@ -133,7 +133,7 @@ pub(crate) fn check_invariants(batch: &TokenBatch) {
         assert_eq!(floats.dim(), (rows, tokens));
         assert!(floats.iter().all(|x| x.is_finite()));
     }
-    let snr = batch.spectrum_snr();
+    let snr = batch.spectrum_snr().unwrap();
     assert_eq!(snr.len(), rows);
     assert!(snr.iter().all(|x| x.is_finite()));
     for floats in [&batch.offset, &batch.scale] {
