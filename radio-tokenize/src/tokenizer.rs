@@ -187,7 +187,7 @@ impl Tokenizer {
     }
 
     /// As [`tokenize`](Self::tokenize), into the memory of a batch that is not needed any more, whatever it holds: in a loop
-    /// over batches this takes half the time, because fresh memory is slow.
+    /// over batches it can be several times as fast, because fresh memory is slow.
     ///
     /// # Errors
     ///
