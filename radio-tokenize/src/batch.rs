@@ -131,7 +131,7 @@ pub(crate) struct RowsMut<'a> {
     pub(crate) rows: usize,
     /// Of a row.
     tokens: usize,
-    pixels: usize,
+    pub(crate) pixels: usize,
     errors: usize,
     scales: usize,
     /// The slices of all rows.

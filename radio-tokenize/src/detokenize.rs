@@ -4,11 +4,12 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use crate::spectra::check_shape;
-use crate::{Result, TokenBatch, Tokenizer};
+use crate::{Normalize, Result, TokenBatch, Tokenizer};
 
 /// Spectra restored from tokens, all rows back to back: row `i` is `offsets[i]..offsets[i + 1]`.
 ///
-/// The four fields fit [`Spectra::ragged`](crate::Spectra::ragged), given the wavelengths.
+/// Offsets, flux and inverse variance fit [`Spectra::ragged`](crate::Spectra::ragged), given the wavelengths. Where the
+/// tokens have no errors, a mask made of `good` is what keeps bad pixels apart.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Pixels {
@@ -16,8 +17,8 @@ pub struct Pixels {
     pub offsets: Vec<usize>,
     /// Flux in the unit of the input; 0 where the pixel is not good.
     pub flux: Vec<f32>,
-    /// Inverse variance in the inverse square of that unit; 0 where the pixel is not good. Empty where the tokens have no
-    /// errors.
+    /// Inverse variance in the inverse square of that unit; 0 where the pixel is not good, and where no
+    /// error is known of it. Empty where the tokens have no errors.
     pub ivar: Vec<f32>,
     /// Is the pixel good in some token?
     pub good: Vec<bool>,
@@ -29,6 +30,8 @@ struct Sum {
     flux: f64,
     sigma: f64,
     tokens: u32,
+    /// How many of the tokens have an error for it.
+    errors: u32,
 }
 
 impl Tokenizer {
@@ -36,7 +39,8 @@ impl Tokenizer {
     ///
     /// For tokens that this tokenizer made it is the exact inverse on good pixels, up to the rounding of `f32`: the
     /// flux to 2⁻²³ (|flux| + |offset|), which is one unit in its last place where the offset is 0 (and to 2⁻¹⁴⁹ of the scale
-    /// where the normalised value is subnormal), the inverse variance to 2⁻²¹ of itself. What a bad pixel held is gone; it comes back as flux 0 with `ivar` 0, and
+    /// where the normalised value is subnormal), the inverse variance to 2⁻²¹ of itself (less
+    /// exactly where a normalised error is larger than 8e37). What a bad pixel held is gone; it comes back as flux 0 with `ivar` 0, and
     /// so do pixels that [`Tail::Drop`](crate::Tail::Drop) left out.
     ///
     /// The batch may hold other numbers than it came with, say a model's reconstruction in `values`: where tokens
@@ -102,11 +106,14 @@ impl Tokenizer {
         let tokens = batch.values.dim().1.max(needed.unwrap_or(0));
         let shape = [rows, tokens, self.cut(0).patch];
         check_shape("values", batch.values.shape(), &shape)?;
-        if batch.has_errors() {
-            check_shape("errors", batch.errors.shape(), &shape)?;
-        }
+        let errors = if batch.has_errors() { shape[2] } else { 0 };
+        check_shape("errors", batch.errors.shape(), &[rows, tokens, errors])?;
         check_shape("pixels", batch.pixels.shape(), &shape)?;
-        let scales = if batch.scale.ncols() == 1 { 1 } else { tokens };
+        let scales = if self.normalize == Normalize::PatchMedian {
+            tokens
+        } else {
+            1
+        };
         check_shape("offset", batch.offset.shape(), &[rows, scales])?;
         check_shape("scale", batch.scale.shape(), &[rows, scales])
     }
@@ -120,7 +127,7 @@ impl Tokenizer {
         let errors = batch.errors.index_axis(Axis(0), row);
         let good = batch.pixels.index_axis(Axis(0), row);
         for k in 0..cut.tokens {
-            let scaling = if batch.scale.ncols() == 1 { 0 } else { k };
+            let scaling = if self.normalize == Normalize::PatchMedian { k } else { 0 };
             let offset = f64::from(batch.offset[[row, scaling]]);
             let scale = f64::from(batch.scale[[row, scaling]]);
             // The iteration ends with the row, before the padding of its last token.
@@ -132,8 +139,9 @@ impl Tokenizer {
                 }
             }
             for (sum, (&error, &good)) in sums.iter_mut().zip(errors.row(k).into_iter().zip(good.row(k))) {
-                if good {
+                if good && error > 0.0 {
                     sum.sigma += f64::from(error) * scale;
+                    sum.errors += 1;
                 }
             }
         }
@@ -173,9 +181,9 @@ impl RowMut<'_> {
             let tokens = f64::from(sum.tokens);
             self.flux[i] = (sum.flux / tokens).clamp(-max, max) as f32;
             self.good[i] = true;
-            let sigma = sum.sigma / tokens;
+            let sigma = sum.sigma / f64::from(sum.errors);
             if let Some(ivar) = self.ivar.get_mut(i)
-                && sigma > 0.0
+                && sum.errors > 0
             {
                 *ivar = sigma.powi(-2).min(max) as f32;
             }

@@ -89,7 +89,9 @@ impl WavelengthEncoding {
     pub fn for_grid(dim: usize, wavelength: &[f64]) -> Result<Self> {
         check_wavelengths(0, wavelength)?;
         let (shortest, longest) = periods(wavelength)?;
-        Ok(Self::new(dim, shortest, longest))
+        let encoding = Self::new(dim, shortest, longest);
+        encoding.check()?;
+        Ok(encoding)
     }
 
     /// The same in ln λ: see [`logarithmic`](Self::logarithmic). A redshift moves all codes by the same phase.
@@ -101,7 +103,9 @@ impl WavelengthEncoding {
         check_wavelengths(0, wavelength)?;
         let ln: Vec<f64> = wavelength.iter().map(|wavelength| wavelength.ln()).collect();
         let (shortest, longest) = periods(&ln)?;
-        Ok(Self::new(dim, shortest, longest).logarithmic())
+        let encoding = Self::new(dim, shortest, longest).logarithmic();
+        encoding.check()?;
+        Ok(encoding)
     }
 
     /// Encodes ln λ (λ in Angstrom) in place of λ; the two periods are then differences in ln λ. Default: λ.
@@ -165,11 +169,24 @@ impl WavelengthEncoding {
             });
         }
 
+        let frequencies = self.frequencies();
+        let largest = flat.iter().copied().fold(0.0, f64::max);
+        if let Some(i) = flat.iter().position(|&wavelength| wavelength == largest)
+            && !frequencies.iter().all(|frequency| (frequency * largest).is_finite())
+        {
+            let rule = "the phase of this wavelength is no number that can be held; use longer periods";
+            return Err(Error::Wavelength {
+                row: i / last_axis,
+                pixel: i % last_axis,
+                wavelength: largest,
+                rule,
+            });
+        }
+
         let mut shape = D::Larger::zeros(wavelength.ndim() + 1);
         shape.slice_mut()[..wavelength.ndim()].copy_from_slice(wavelength.shape());
         shape.slice_mut()[wavelength.ndim()] = self.dim;
         let mut codes = Array::zeros(shape);
-        let frequencies = self.frequencies();
         if let Some(codes) = codes.as_slice_mut() {
             let codes = codes.par_chunks_mut(self.dim).zip(&flat);
             codes.for_each(|(code, &wavelength)| self.write(wavelength, &frequencies, code));
@@ -216,6 +233,13 @@ impl WavelengthEncoding {
                 "longest",
                 format!("{:?}", self.longest),
                 "a finite period, longer than the shortest",
+            );
+        }
+        if !((self.longest / self.shortest).is_finite() && (TAU / self.shortest).is_finite()) {
+            return wrong(
+                "shortest",
+                format!("{:?}", self.shortest),
+                "a period whose frequency can be held, as can its ratio to the longest",
             );
         }
         Ok(())

@@ -33,7 +33,7 @@ pub const PIXEL_OUT_OF_RANGE: u32 = 1 << 3;
 /// is unknown: the median is that of the whole spectrum.
 pub const WINDOW_IS_SPECTRUM: u32 = 1 << 4;
 
-/// Inside of at least one token neighbouring pixels are more than three times as far apart as those beside them (between the
+/// Inside of at least one token neighbouring pixels are more than three times as far apart as the closer of those beside them (between the
 /// arms of a spectrograph, where a piece was cut out). Such a token is valid like others; its
 /// [`wavelength_min`](crate::TokenBatch::wavelength_min) and [`wavelength_max`](crate::TokenBatch::wavelength_max) tell how
 /// far it goes.

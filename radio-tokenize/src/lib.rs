@@ -41,11 +41,11 @@
 //!
 //! | spectrum | tokens |
 //! |---|---|
-//! | no good pixel (dead fibre, all masked), or no pixel at all | all 0, none valid, scale 1, [`flag::DEAD`] |
-//! | all zero, or a constant that is negative | scale 1, [`flag::SCALE_IS_ONE`] |
+//! | no good pixel (dead fibre, all masked), or no pixel at all | values and errors 0, none valid, scale 1, [`flag::DEAD`] |
+//! | all zero; of means and medians a constant that is negative; of spreads any constant | scale 1, [`flag::SCALE_IS_ONE`] |
 //! | median (or mean) negative, or not larger than its own error | scale is the spread about it, [`flag::SCALE_IS_SPREAD`] |
 //! | an even number of good pixels | the median is the mean of the two in the middle, as numpy has it |
-//! | one good pixel | it is the scale; its token is valid if that is half of the patch |
+//! | one good pixel | if it is positive it is the scale; its token is valid if that is half of the patch |
 //! | NaN or infinite flux; `ivar` 0, negative, NaN or infinite; mask not 0 | the pixel is bad, and nothing of it reaches any number |
 //! | value or error beyond `f32`, or an error below 1.2e-38 (`ivar` · scale² overflows) | the pixel is bad, [`flag::PIXEL_OUT_OF_RANGE`] |
 //! | shorter than a patch, or not a multiple of it | see [`Tail`]: filled up, dropped, or an error that names the row |

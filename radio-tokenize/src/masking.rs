@@ -49,8 +49,8 @@ impl Masking {
         Self::runs(fraction, 1)
     }
 
-    /// Hides this fraction of the valid tokens in runs of `length`, at places of which each choice is as likely as any
-    /// other: a model cannot guess a token of a long run from its neighbours.
+    /// Hides this fraction of the valid tokens in runs of `length`, each arrangement of runs and of single visible tokens
+    /// being as likely as any other: a model cannot guess a token of a long run from its neighbours.
     ///
     /// Runs may touch. One is shorter, where `length` does not divide the number of hidden tokens. Tokens that are not
     /// valid are stepped over.

@@ -9,8 +9,9 @@ impl TokenBatch {
     /// The values times a matrix of shape (p, d): embeddings of shape (n, t, d).
     ///
     /// It is for the export of a trained projection. In a training the matrix is learned and belongs to the model, and its
-    /// output is d / p times larger than the tokens (8 times for 256 dimensions of patches of 32). Bad pixels add nothing;
-    /// tokens that are not [`valid`](Self::valid) are projected like others.
+    /// output is d / p times larger than the tokens (8 times for 256 dimensions of patches of 32). Values are
+    /// taken as they are: bad pixels are 0 in tokens as they are made, and tokens that are not [`valid`](Self::valid) are
+    /// projected like others.
     ///
     /// # Errors
     ///

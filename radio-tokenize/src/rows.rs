@@ -28,7 +28,7 @@ impl Rows<'_, '_> {
     /// Writes the tokens of all rows.
     pub(crate) fn write(self) {
         let rows = self.out.rows;
-        let pixels_per_row = self.spectra.all_pixels() / rows.max(1) + 1;
+        let pixels_per_row = self.out.pixels + 1;
         // Enough pieces that no thread waits long for another, each worth handing over.
         let pieces = PIECES_PER_THREAD * rayon::current_num_threads();
         self.in_parallel(rows.div_ceil(pieces).max(PIECE_PIXELS / pixels_per_row).max(1));
@@ -93,26 +93,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::simd::Portable;
+    use crate::simd::{Portable, on_avx2};
     use crate::{Normalize, TokenBatch};
 
-    /// Tokens made with the instructions that any processor has.
-    fn portable(tokenizer: &Tokenizer, spectra: &Spectra<'_>) -> TokenBatch {
+    /// Tokens made with the instructions that any processor has, or with AVX2's.
+    fn narrow(tokenizer: &Tokenizer, spectra: &Spectra<'_>, avx2: bool) -> TokenBatch {
         let mut batch = tokenizer.tokenize(spectra).unwrap_or_default();
         for floats in [&mut batch.values, &mut batch.errors] {
             floats.fill(f32::NAN);
         }
-        Piece {
-            rows: Rows {
-                tokenizer,
-                spectra,
-                shared: None,
-                first: 0,
-                out: batch.rows_mut(),
-            },
-            scratch: &mut Default::default(),
+        let mut scratch = Default::default();
+        let rows = Rows {
+            tokenizer,
+            spectra,
+            shared: None,
+            first: 0,
+            out: batch.rows_mut(),
+        };
+        let scratch = &mut scratch;
+        let piece = Piece { rows, scratch };
+        match avx2 {
+            true => on_avx2(piece),
+            false => piece.run(Portable),
         }
-        .run(Portable);
         batch
     }
 
@@ -137,7 +140,9 @@ mod tests {
             let spectra = Spectra::on_grid(flux.view(), ivar.view(), &wavelength);
             let Ok(spectra) = spectra else { return Err(TestCaseError::fail("no spectra")) };
             let wide = tokenizer.tokenize(&spectra);
-            prop_assert_eq!(wide, Ok(portable(&tokenizer, &spectra)));
+            for avx2 in [false, true] {
+                prop_assert_eq!(&wide, &Ok(narrow(&tokenizer, &spectra, avx2)));
+            }
         }
     }
 }

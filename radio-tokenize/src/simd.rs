@@ -38,6 +38,19 @@ pub(crate) fn dispatch(task: impl Task) {
     }
 }
 
+/// Does a task as a processor does that has AVX2 and no more, where this one has it.
+#[cfg(test)]
+pub(crate) fn on_avx2(task: impl Task) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = V3::try_new() {
+        return v3.vectorize(
+            #[inline(always)]
+            || task.run(Avx2(v3)),
+        );
+    }
+    task.run(Portable);
+}
+
 /// What [`Simd::within`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Within {

@@ -280,11 +280,6 @@ impl<'a> Spectra<'a> {
         self.range(i).len()
     }
 
-    /// Number of pixels of all rows.
-    pub(crate) fn all_pixels(&self) -> usize {
-        self.flux.len()
-    }
-
     /// Row `i` among all pixels.
     fn range(&self, i: usize) -> std::ops::Range<usize> {
         match self.layout {

@@ -27,7 +27,10 @@ impl Sums {
         let (eights, rest) = pixels.as_chunks::<8>();
         let ones = |eight: &[bool; 8]| u64::from_ne_bytes(eight.map(u8::from)).count_ones();
         self.good[k] = eights.iter().map(ones).sum::<u32>() + rest.iter().map(|&good| u32::from(good)).sum::<u32>();
-        let Some(root) = root else { return };
+        let Some(root) = root else {
+            self.snr[k] = [0.0; LANES];
+            return;
+        };
         // Of the lengths that most people use compilers make straight code, which is three times as fast.
         self.snr[k] = match pixels.len() {
             16 => sum_of_snr(&pixels[..16], &flux[..16], &root[..16]),

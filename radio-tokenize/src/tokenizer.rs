@@ -124,6 +124,8 @@ impl Tail {
 impl Tokenizer {
     /// The longest patch, in pixels.
     pub const MAX_PATCH: usize = 65_536;
+    /// The most tokens that a batch can be filled up to.
+    pub const MAX_MIN_TOKENS: usize = 1 << 20;
 
     /// Patches of `patch` pixels, from 1 to [`MAX_PATCH`](Self::MAX_PATCH), one after the other.
     pub fn new(patch: usize) -> Self {
@@ -173,8 +175,8 @@ impl Tokenizer {
     /// # Complexity
     ///
     /// O(N) in time for N pixels (more by patch / stride where patches overlap; by the logarithm squared of a patch for
-    /// [`Normalize::PatchMedian`]), 9 bytes for each pixel of the padded batch, and up to 45 bytes for each pixel of the
-    /// longest row per thread.
+    /// [`Normalize::PatchMedian`]), 9 bytes for each pixel and some 40 for each token of the padded batch, and for each thread
+    /// up to 40 bytes a pixel and 70 a token of the longest row, which it keeps.
     ///
     /// # References
     ///
@@ -220,7 +222,7 @@ impl Tokenizer {
             tokens = tokens.max(self.tokens(pixels));
         }
         // No array may have more bytes than an isize can count, and our largest elements have eight.
-        let elements = rows.checked_mul(tokens).and_then(|n| n.checked_mul(self.patch));
+        let elements = rows.max(1).checked_mul(tokens).and_then(|n| n.checked_mul(self.patch));
         if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
             return Err(Error::TooLarge {
                 rows,
@@ -323,6 +325,9 @@ impl Tokenizer {
                 self.stride,
                 "1 to the length of a patch (more would leave pixels out)",
             );
+        }
+        if self.min_tokens > Self::MAX_MIN_TOKENS {
+            return wrong("min_tokens", self.min_tokens, "at most 1048576 tokens");
         }
         match self.normalize {
             Normalize::RestFrameMedian { from, to } if !(from > 0.0 && from < to && to.is_finite()) => {

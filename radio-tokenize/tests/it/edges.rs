@@ -309,3 +309,32 @@ fn arrays_that_do_not_fit_each_other_are_refused() {
     other.scale = ndarray::Array2::ones((1, 2));
     assert!(matches!(other.spectrum_snr(), Err(Error::Shape { .. })));
 }
+
+#[test]
+fn what_a_model_filled_in_has_no_signal_to_noise() {
+    let mut batch = tokenize(&Tokenizer::new(4), &[2.0; 4], &[1.0, 0.0, 1.0, 0.0]);
+    batch.pixels.fill(true);
+    batch.values.fill(1.0);
+    assert_eq!(batch.spectrum_snr().unwrap().to_vec(), [2.0]);
+    batch.values[[0, 0, 0]] = f32::NAN;
+    assert_eq!(batch.spectrum_snr().unwrap().to_vec(), [2.0]);
+    batch.errors = ndarray::Array3::zeros((0, 0, 0));
+    assert!(matches!(
+        Tokenizer::new(4).detokenize(&batch),
+        Err(Error::Shape { what: "errors", .. })
+    ));
+}
+
+#[test]
+fn so_many_tokens_are_refused() {
+    let grid = [1.0];
+    let none = Array2::<f32>::zeros((0, 1));
+    for min_tokens in [usize::MAX, 1 << 42, Tokenizer::MAX_MIN_TOKENS + 1] {
+        let spectra = Spectra::on_grid(none.view(), none.view(), &grid).unwrap();
+        let error = Tokenizer::new(4).min_tokens(min_tokens).tokenize(&spectra);
+        assert!(
+            matches!(error, Err(Error::Option { name: "min_tokens", .. })),
+            "{error:?}"
+        );
+    }
+}

@@ -111,7 +111,13 @@ fn parameters_and_wavelengths_are_checked() {
     for longest in [1.0, 0.5, f64::NAN, f64::INFINITY] {
         check_refused(&WavelengthEncoding::new(4, 1.0, longest), "longest");
     }
+    check_refused(&WavelengthEncoding::new(4, 1e-300, 1e300), "shortest");
+    check_refused(&WavelengthEncoding::new(4, 1e-310, 1.0), "shortest");
     let encoding = WavelengthEncoding::universal(4);
+    assert!(matches!(
+        encoding.encode(array![1.0, f64::MAX].view()),
+        Err(Error::Wavelength { row: 0, pixel: 1, .. })
+    ));
     for bad in [-1.0, f64::NAN, f64::INFINITY] {
         match encoding.encode(array![[1.0, 2.0, 3.0], [1.0, bad, 3.0]].view()) {
             Err(Error::Wavelength { row, pixel, .. }) => assert_eq!((row, pixel), (1, 1)),

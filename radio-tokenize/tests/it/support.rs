@@ -149,6 +149,12 @@ pub(crate) fn check_invariants(batch: &TokenBatch) {
     for (&good, &error) in batch.pixels.iter().zip(&batch.errors) {
         assert_eq!(good, error > 0.0, "error {error}");
     }
+    if !has_errors {
+        assert!(
+            batch.snr.iter().chain(&snr).all(|&snr| snr == 0.0),
+            "S/N without errors"
+        );
+    }
     for i in 0..rows {
         for k in 0..tokens {
             let good = (0..patch).filter(|&j| batch.pixels[[i, k, j]]).count();
