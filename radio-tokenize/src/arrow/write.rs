@@ -92,22 +92,14 @@ impl TokenBatch {
     /// Do the arrays fit each other?
     fn check_shapes(&self) -> Result<()> {
         self.tokenizer.check()?;
-        let (rows, tokens, patch) = (self.lengths.len(), self.values.dim().1, self.tokenizer.cut(0).patch);
-        let shape = [rows, tokens, patch];
-        check_shape("values", self.values.shape(), &shape)?;
-        if self.has_errors() {
-            check_shape("errors", self.errors.shape(), &shape)?;
-        }
-        check_shape("pixels", self.pixels.shape(), &shape)?;
+        self.tokenizer.check_batch(self)?;
+        let (rows, tokens) = (self.lengths.len(), self.values.dim().1);
         check_shape("valid", self.valid.shape(), &[rows, tokens])?;
         check_shape("valid_fraction", self.valid_fraction.shape(), &[rows, tokens])?;
         check_shape("wavelength", self.wavelength.shape(), &[rows, tokens])?;
         check_shape("wavelength_min", self.wavelength_min.shape(), &[rows, tokens])?;
         check_shape("wavelength_max", self.wavelength_max.shape(), &[rows, tokens])?;
         check_shape("snr", self.snr.shape(), &[rows, tokens])?;
-        let scales = if self.tokenizer.scales_tokens() { tokens } else { 1 };
-        check_shape("offset", self.offset.shape(), &[rows, scales])?;
-        check_shape("scale", self.scale.shape(), &[rows, scales])?;
         check_shape("flags", self.flags.shape(), &[rows])
     }
 }

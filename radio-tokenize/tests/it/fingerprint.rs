@@ -86,3 +86,16 @@ fn what_is_not_written_down_has_its_default() {
     assert!(read("pach = 16").unwrap_err().contains("unknown field `pach`"));
     assert!(read("tail = \"keep\"").unwrap_err().contains("unknown variant `keep`"));
 }
+
+#[cfg(feature = "arrow")]
+proptest::proptest! {
+    #![proptest_config(crate::support::fixed())]
+
+    #[test]
+    fn a_window_comes_back_to_the_last_bit(from in 1e-3..1e5_f64, ratio in 1.0001..1e3_f64) {
+        let window = Normalize::RestFrameMedian { from, to: from * ratio };
+        let tokenizer = Tokenizer::new(32).normalize(window);
+        let json = serde_json::to_string(&tokenizer).unwrap();
+        proptest::prop_assert_eq!(serde_json::from_str::<Tokenizer>(&json).unwrap(), tokenizer);
+    }
+}
