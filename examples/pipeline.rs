@@ -9,30 +9,37 @@
 //! Every step is a function of one screen, and calls the crate that the step is about.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
-use std::error::Error;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
 use radio_datasheet::{Answers, Datasheet};
 use radio_fof::{Density, RedshiftFof, Survey, group_sizes};
 use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, Selection, SyncOptions};
 use radio_io::mock::Mock;
-use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle, SpectrumBatch};
+use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle};
 use radio_models::{
-    AnomalyScorer, PatchAutoencoder, PatchAutoencoderConfig, ScoreFile, Tokens, Trainer, TrainerOptions,
+    AnomalyScorer, Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Ending, Part, Position, ScoreFile, Trainer,
+    TrainerOptions,
 };
-use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
+use radio_tokenize::Tokenizer;
 
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+#[path = "common/mod.rs"]
+mod common;
+
+pub(crate) use common::Result;
+use common::{Split, batches, end, part_of, progress};
 
 /// Pixels of a token.
 const PATCH: usize = 32;
 /// Spectra of a training step.
 const TRAINING_BATCH: usize = 64;
+/// Fractions of the tiles for training and for calibration.
+const SPLIT: Split = [0.8, 0.2];
+/// Fewest spectra of other tiles that scores are calibrated on.
+const FEWEST_TO_CALIBRATE: u64 = 500;
 /// Linking length across the line of sight, in mean separations of galaxies (Robotham et al. 2011).
 const B0: f64 = 0.06;
 /// How many times longer it is along the line of sight (the same).
@@ -155,23 +162,7 @@ impl Options {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            // A cause that only repeats what was said is left out.
-            let mut message = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                let text = error.to_string();
-                if !message.contains(&text) {
-                    message = format!("{message}: {text}");
-                }
-                cause = error.source();
-            }
-            eprintln!("error: {message}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    end(run(&Options::parse()).await)
 }
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
@@ -202,9 +193,9 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         let longest = stream(&plan, &read, options, &report)?;
         let tokens = tokenizer.tokens(longest);
         let tokenizer = tokenizer.clone().min_tokens(tokens);
-        let model = train(&plan, &read, &tokenizer, tokens, options, &report)?;
-        let scores = score(&plan, &read, &tokenizer, &model, &options.out, &report)?;
-        let hash = model.fingerprint()?;
+        let scorer = train(&plan, &read, &tokenizer, tokens, options, &report)?;
+        let scores = score(&plan, &read, &tokenizer, &scorer, &options.out, &report)?;
+        let hash = scorer.model().fingerprint()?;
         let settings = format!(
             "{tokenizer}; {} steps, seed {}; {}",
             options.steps,
@@ -337,7 +328,7 @@ fn stream(plan: &ReadPlan, read: &ReadOptions, options: &Options, report: &Repor
     Ok(longest)
 }
 
-/// Step 4: tokens, and an autoencoder trained on them.
+/// Step 4: tokens, and an autoencoder trained on them; scores are calibrated on tiles that it has not seen.
 fn train(
     plan: &ReadPlan,
     read: &ReadOptions,
@@ -345,51 +336,54 @@ fn train(
     tokens: usize,
     options: &Options,
     report: &Report,
-) -> Result<PatchAutoencoder> {
+) -> Result<AnomalyScorer<ConvAutoencoder>> {
     let device = radio_models::device("cpu")?;
-    let model = PatchAutoencoderConfig::new(tokens, PATCH)
+    let model = ConvAutoencoderConfig::small(tokens, PATCH)
         .with_seed(options.seed)
         .init(&device)?;
     let steps = options.steps.get();
-    let mut trainer = Trainer::new(TrainerOptions::default().with_steps(steps), model)?;
-    let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
-    let read = read
-        .clone()
-        .with_batch_rows(batch_rows)
-        .with_shuffle(Shuffle::window())
-        .with_seed(options.seed);
-    let bar = progress("training", steps as u64);
-    let (mut losses, mut rows, mut tokenized) = (Vec::new(), 0, TokenBatch::default());
-    let step = Instant::now();
-    for epoch in 0.. {
-        for batch in Reader::new(plan, read.clone().with_epoch(epoch))? {
-            if trainer.steps() == steps {
-                break;
-            }
-            let batch = batch?;
-            tokenize(tokenizer, &batch, &mut tokenized)?;
-            let snr = tokenized.spectrum_snr()?.to_vec();
-            losses.extend(trainer.step(&as_tokens(&batch, &tokenized, &snr)?)?);
-            rows += batch.len() as u64;
-            bar.set_position(trainer.steps() as u64);
-        }
-        // Rows without a single good pixel teach nothing; a survey of nothing else would go on for ever.
-        if trainer.steps() == steps || losses.is_empty() {
-            break;
-        }
+    let [mut training, validation] =
+        [Part::Training, Part::Validation].map(|part| part_of(plan, part, options.seed, SPLIT));
+    // A handful of tiles cannot be parted.
+    let calibrates = training.rows() > 0 && validation.rows() >= FEWEST_TO_CALIBRATE;
+    if !calibrates {
+        training.clone_from(plan);
     }
-    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len().max(1) as f32;
-    let few = losses.len().div_ceil(20);
-    let (first, last) = (mean(&losses[..few]), mean(&losses[losses.len() - few..]));
-    report.add(
-        "tokenize + train",
-        rows,
-        step,
-        &format!("spectra seen in {} steps, loss {first:.2} to {last:.2}", losses.len()),
-    );
-    let model = trainer.finish();
-    model.save(options.out.join("model.safetensors"))?;
-    Ok(model)
+    let batch_rows = NonZeroUsize::new(TRAINING_BATCH).ok_or("an empty training batch")?;
+    let read = read.clone().with_batch_rows(batch_rows);
+    let shuffled = read.clone().with_shuffle(Shuffle::window()).with_seed(options.seed);
+    let bar = progress("training", steps as u64);
+    let step = Instant::now();
+    let training_options = TrainerOptions::default().with_steps(steps).with_validate_every(0);
+    let mut trainer = Trainer::new(training_options, model)?;
+    let ending = trainer.fit(
+        |position| batches(&training, &shuffled, tokenizer, position),
+        || Ok(Vec::new()),
+        options.out.join("training"),
+        |record| bar.set_position(record.step as u64),
+    )?;
+    let losses: Vec<f32> = trainer.history().records().iter().map(|record| record.loss).collect();
+    let what = match (ending, losses.first(), losses.last()) {
+        (Ending::NoData, ..) | (_, None, _) | (_, _, None) => "no spectrum with a good pixel".to_owned(),
+        (_, Some(_), Some(_)) => {
+            let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+            let few = losses.len().div_ceil(20);
+            let (first, last) = (mean(&losses[..few]), mean(&losses[losses.len() - few..]));
+            format!("{} steps, loss {first:.2} to {last:.2}", losses.len())
+        }
+    };
+    report.add("tokenize + train", (losses.len() * TRAINING_BATCH) as u64, step, &what);
+    let scorer = AnomalyScorer::new(trainer.finish());
+    if !calibrates {
+        scorer.save(options.out.join("model.safetensors"))?;
+        return Ok(scorer);
+    }
+    let step = Instant::now();
+    let scorer = scorer.calibrated(batches(&validation, &read, tokenizer, Position::default())?)?;
+    scorer.save(options.out.join("model.safetensors"))?;
+    let what = format!("scores, on {} tiles that were not trained on", validation.tiles());
+    report.add("calibrate", validation.rows(), step, &what);
+    Ok(scorer)
 }
 
 /// Step 4, second half: every selected spectrum gets a score, in a Parquet file and for the index.
@@ -397,21 +391,18 @@ fn score(
     plan: &ReadPlan,
     read: &ReadOptions,
     tokenizer: &Tokenizer,
-    model: &PatchAutoencoder,
+    scorer: &AnomalyScorer<ConvAutoencoder>,
     out: &Path,
     report: &Report,
 ) -> Result<Vec<AnomalyScore>> {
-    let scorer = AnomalyScorer::new(model.clone());
-    let hash = model.fingerprint()?;
+    let hash = scorer.model().fingerprint()?;
     let mut file = ScoreFile::create(out.join("scores.parquet"), &format!("autoencoder-{hash}"), &hash)?;
     let bar = progress("scoring", plan.rows());
-    let (mut scores, mut rows, mut tokenized) = (Vec::new(), 0, TokenBatch::default());
+    let (mut scores, mut rows) = (Vec::new(), 0);
     let step = Instant::now();
-    for batch in Reader::new(plan, read.clone())? {
-        let batch = batch?;
-        tokenize(tokenizer, &batch, &mut tokenized)?;
-        let snr = tokenized.spectrum_snr()?.to_vec();
-        let scored = scorer.score(&as_tokens(&batch, &tokenized, &snr)?)?;
+    for tokens in batches(plan, read, tokenizer, Position::default())? {
+        let tokens = tokens?;
+        let scored = scorer.score(&tokens)?;
         file.write(&scored)?;
         // A dead fibre has no score: it is in the file with its flag, but not among the anomalies.
         scores.extend(scored.rows.iter().filter_map(|row| {
@@ -420,7 +411,7 @@ fn score(
             (score.worst_wavelength, score.flags) = (row.worst_wavelength, row.flags.into());
             Some(score)
         }));
-        rows += batch.len() as u64;
+        rows += tokens.rows() as u64;
         bar.set_position(rows);
     }
     file.finish()?;
@@ -431,36 +422,6 @@ fn score(
         &format!("{} without a good pixel", rows - scores.len() as u64),
     );
     Ok(scores)
-}
-
-/// Spectra with one wavelength grid, or with a grid each, into patches.
-fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch, tokens: &mut TokenBatch) -> Result<()> {
-    let spectra = match (
-        batch.flux_matrix(),
-        batch.ivar_matrix(),
-        batch.grid(),
-        batch.wavelength(),
-    ) {
-        (Some(flux), Some(ivar), Some(grid), _) => Spectra::on_grid(flux, ivar, grid)?,
-        (.., wavelength) => Spectra::ragged(
-            batch.offsets(),
-            batch.flux(),
-            batch.ivar(),
-            wavelength.ok_or("no wavelengths")?,
-        )?,
-    };
-    Ok(tokenizer.tokenize_into(&spectra.mask(batch.mask())?, tokens)?)
-}
-
-/// What the model wants to know of a batch.
-fn as_tokens<'a>(batch: &'a SpectrumBatch, tokens: &'a TokenBatch, snr: &'a [f32]) -> Result<Tokens<'a>> {
-    Ok(Tokens::new(
-        batch.ids(),
-        tokens.values.view(),
-        tokens.errors.view(),
-        tokens.wavelength.view(),
-        snr,
-    )?)
 }
 
 async fn show_anomalies(index: &Index, run: &Run) -> Result<()> {
@@ -570,13 +531,4 @@ impl Report {
             }
         }
     }
-}
-
-fn progress(what: &'static str, length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {msg:<22} {wide_bar} {pos}/{len} {eta}");
-    let bar = ProgressBar::new(length).with_message(what);
-    style
-        .map(|style| bar.clone().with_style(style))
-        .unwrap_or(bar)
-        .with_finish(indicatif::ProgressFinish::AndClear)
 }

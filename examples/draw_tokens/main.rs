@@ -8,7 +8,6 @@
 //! This file finds the spectrum and cuts it; `figure.rs` draws the panels, of what `marks.rs` has.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,10 +19,12 @@ use radio_io::mock::Mock;
 use radio_io::{BadTiles, ReadOptions, ReadPlan, Reader, Spectrum, SpectrumBatch};
 use radio_tokenize::{Normalize, Spectra, TokenBatch, Tokenizer, flag};
 
+#[path = "../common/mod.rs"]
+mod common;
 mod figure;
 mod marks;
 
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) use common::Result;
 
 /// Spectra of the mock survey.
 const MOCK_SPECTRA: usize = 100;
@@ -81,23 +82,7 @@ fn normalize(name: &str) -> std::result::Result<Normalize, String> {
 
 #[allow(dead_code, reason = "a test calls `run`")]
 fn main() -> std::process::ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            // A cause that only repeats what was said is left out.
-            let mut message = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                let text = error.to_string();
-                if !message.contains(&text) {
-                    message = format!("{message}: {text}");
-                }
-                cause = error.source();
-            }
-            eprintln!("error: {message}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    common::end(run(&Options::parse()))
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {

@@ -52,7 +52,9 @@ impl State {
         self.batch
     }
 
-    pub(crate) fn at(mut self, batch: u64) -> Self {
+    /// The same pass, after `batch` batches were taken: for those who keep the number of batches themselves.
+    #[must_use]
+    pub fn at(mut self, batch: u64) -> Self {
         self.batch = batch;
         self
     }

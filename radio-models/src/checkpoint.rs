@@ -4,107 +4,95 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use burn::config::Config;
-use burn::module::Module;
-use burn::store::{ModuleSnapshot, SafetensorsStore};
-use burn::tensor::Device;
+use burn::config::Config as _;
+use burn::module::{ModuleVisitor, Param};
+use burn::store::SafetensorsStore;
+use burn::tensor::{Device, Tensor};
 
-use crate::autoencoder::{PatchAutoencoder, PatchAutoencoderConfig, read};
 use crate::error::{Error, Result};
+use crate::model::{Autoencoder, Origin, read};
+use crate::scorer::Calibration;
 
-/// What the header calls this architecture.
-const ARCHITECTURE: &str = "patch-autoencoder";
 const ARCHITECTURE_KEY: &str = "radio.architecture";
 const CONFIG_KEY: &str = "radio.config";
-/// Our headers have about 1 KiB; a longer one is not ours, and must not make us allocate what it claims.
-const LONGEST_HEADER: u64 = 1 << 20;
+const ORIGIN_KEY: &str = "radio.origin";
+const CALIBRATION_KEY: &str = "radio.calibration";
+/// Our headers have some KiB, with a calibration some MiB; a longer one is not ours, and must not make us allocate what it
+/// claims.
+const LONGEST_HEADER: u64 = 1 << 26;
 
-impl PatchAutoencoder {
-    /// Writes weights and configuration to one safetensors file, in place of what is there.
-    ///
-    /// The file appears under its name when it is complete. Any safetensors reader can open it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[cfg(feature = "flex")] {
-    /// use radio_models::{PatchAutoencoder, PatchAutoencoderConfig, device};
-    ///
-    /// let folder = tempfile::tempdir()?;
-    /// let path = folder.path().join("model.safetensors");
-    /// let model = PatchAutoencoderConfig::new(10, 8).init(&device("cpu")?)?;
-    /// model.save(&path)?;
-    /// let same = PatchAutoencoder::load(&path, &device("cpu")?)?;
-    /// assert_eq!(same.config(), model.config());
-    /// assert_eq!(same.fingerprint()?, model.fingerprint()?);
-    /// # }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let mut store = SafetensorsStore::from_file(path)
-            .overwrite(true)
-            .metadata(ARCHITECTURE_KEY, ARCHITECTURE)
-            .metadata(CONFIG_KEY, burn::config::config_to_json(self.config()));
-        // A model in training is stored as the model that it is now.
-        self.valid()
-            .save_into(&mut store)
-            .map_err(|e| Error::file("write the model", path, e))
+/// Writes a model, and what scores are calibrated by where there is such.
+pub(crate) fn save<M: Autoencoder>(model: &M, calibration: Option<&Calibration>, path: &Path) -> Result<()> {
+    let json = |value: serde_json::Result<String>| value.map_err(|e| Error::file("write the model", path, e));
+    let mut store = SafetensorsStore::from_file(path)
+        .overwrite(true)
+        .metadata(ARCHITECTURE_KEY, M::ARCHITECTURE)
+        .metadata(CONFIG_KEY, burn::config::config_to_json(model.config()))
+        .metadata(ORIGIN_KEY, json(serde_json::to_string(model.origin()))?);
+    if let Some(calibration) = calibration {
+        store = store.metadata(CALIBRATION_KEY, json(serde_json::to_string(calibration))?);
     }
+    // A model in training is stored as the model that it is now.
+    model
+        .valid()
+        .save_into(&mut store)
+        .map_err(|e| Error::file("write the model", path, e))
+}
 
-    /// Reads a model that [`save`](Self::save) wrote, onto `device`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`] where the file cannot be read, [`Error::Model`] where it is something else or damaged.
-    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let path = path.as_ref();
-        let config = read_config(path)?;
-        let mut model = config.zeros(device);
-        model
-            .load_from(&mut SafetensorsStore::from_file(path))
-            .map_err(|e| Error::Model {
-                path: path.to_owned(),
-                reason: e.to_string(),
-            })?;
-        Ok(model)
-    }
+/// Reads what [`save`] wrote.
+pub(crate) fn load<M: Autoencoder>(path: &Path, device: &Device) -> Result<(M, Option<Calibration>)> {
+    let header = read_header::<M>(path)?;
+    let mut model = M::zeros(&header.config, device);
+    model
+        .load_from(&mut SafetensorsStore::from_file(path))
+        .map_err(|e| Error::Model {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
+    Ok((model.with_origin(header.origin), header.calibration))
+}
 
-    /// A hash of the weights and their shapes, 16 hexadecimal digits: equal for equal models, on every device.
-    ///
-    /// Made to tell which model a score came from (FNV-1a, 64 bit), not to withstand forgery.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Execution`] where the weights cannot be read from the device.
-    pub fn fingerprint(&self) -> Result<String> {
-        let mut hash = Fnv::new();
-        for layer in self.layers() {
-            let action = "reading weights";
-            let weight = layer.weight.val();
-            weight
-                .dims()
-                .iter()
-                .for_each(|&size| hash.update(&(size as u64).to_le_bytes()));
-            read(weight, action)?.iter().for_each(|x| hash.update(&x.to_le_bytes()));
-            if let Some(bias) = &layer.bias {
-                read(bias.val(), action)?
-                    .iter()
-                    .for_each(|x| hash.update(&x.to_le_bytes()));
-            }
-        }
-        Ok(format!("{:016x}", hash.0))
+/// A hash of the weights and their shapes.
+pub(crate) fn fingerprint<M: Autoencoder>(model: &M) -> Result<String> {
+    let mut weights = Weights {
+        hash: Fnv::new(),
+        failed: None,
+    };
+    model.visit(&mut weights);
+    match weights.failed {
+        Some(error) => Err(error),
+        None => Ok(format!("{:016x}", weights.hash.0)),
     }
 }
 
-/// Reads the configuration from the header and checks that the file holds as many weights as it needs.
+struct Weights {
+    hash: Fnv,
+    failed: Option<Error>,
+}
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let weight = param.val();
+        for size in weight.dims() {
+            self.hash.update(&(size as u64).to_le_bytes());
+        }
+        match read(weight, "reading weights") {
+            Ok(weight) => weight.iter().for_each(|x| self.hash.update(&x.to_le_bytes())),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+}
+
+struct Header<C> {
+    config: C,
+    origin: Origin,
+    calibration: Option<Calibration>,
+}
+
+/// Reads the header and checks that the file holds as many weights as its configuration needs.
 ///
 /// Only then may anything be allocated by what the configuration says.
-fn read_config(path: &Path) -> Result<PatchAutoencoderConfig> {
+fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
     let cannot_read = |e: std::io::Error| Error::file("read the model", path, e);
     let not_a_model = |reason: &str| Error::Model {
         path: path.to_owned(),
@@ -131,23 +119,30 @@ fn read_config(path: &Path) -> Result<PatchAutoencoderConfig> {
     let header: serde_json::Value =
         serde_json::from_slice(&header).map_err(|_| not_a_model("its header is not JSON"))?;
     let metadata = &header["__metadata__"];
-    if metadata[ARCHITECTURE_KEY] != ARCHITECTURE {
-        return Err(not_a_model("its header names another architecture, or none"));
+    let architecture = &metadata[ARCHITECTURE_KEY];
+    if architecture != M::ARCHITECTURE {
+        let reason = format!("its architecture is {architecture}, not {:?}", M::ARCHITECTURE);
+        return Err(not_a_model(&reason));
     }
     let config = metadata[CONFIG_KEY].as_str().unwrap_or_default();
-    let config = PatchAutoencoderConfig::load_binary(config.as_bytes())
+    let config = M::Config::load_binary(config.as_bytes())
         .map_err(|e| not_a_model(&format!("its configuration cannot be read: {e}")))?;
-    config
-        .check()
-        .map_err(|e| not_a_model(&format!("in its configuration, {e}")))?;
-    let needed = config
-        .parameters()
-        .map_or(u64::MAX, |n| n as u64 * size_of::<f32>() as u64);
+    M::check(&config).map_err(|e| not_a_model(&format!("in its configuration, {e}")))?;
+    let needed = M::parameters(&config).map_or(u64::MAX, |n| n as u64 * size_of::<f32>() as u64);
     if weights_length != needed {
         let reason = format!("it has {weights_length} bytes of weights, its configuration needs {needed}");
         return Err(not_a_model(&reason));
     }
-    Ok(config)
+    let part = |key: &str| metadata[key].as_str().unwrap_or("null");
+    let origin: Option<Origin> =
+        serde_json::from_str(part(ORIGIN_KEY)).map_err(|e| not_a_model(&format!("its origin cannot be read: {e}")))?;
+    let calibration = serde_json::from_str(part(CALIBRATION_KEY))
+        .map_err(|e| not_a_model(&format!("its calibration cannot be read: {e}")))?;
+    Ok(Header {
+        config,
+        origin: origin.unwrap_or_default(),
+        calibration,
+    })
 }
 
 /// The 64-bit hash of Fowler, Noll and Vo, variant 1a.

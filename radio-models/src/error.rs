@@ -36,6 +36,19 @@ pub enum Error {
         help: &'static str,
     },
 
+    /// The model was trained on tokens of another tokenizer.
+    #[error(
+        "the model was trained on tokens of the tokenizer {expected}, these are of {}: tokenize with the configuration of the \
+         training, and say so with Tokens::made_by",
+        found.as_deref().unwrap_or("one that has no name")
+    )]
+    Tokenizer {
+        /// The fingerprint that came with the tokens.
+        found: Option<String>,
+        /// The fingerprint that came with the training.
+        expected: String,
+    },
+
     /// A column cannot be a tensor.
     #[error("a column of {found} with {nulls} nulls cannot be a tensor: lists of Float32 without nulls are needed")]
     Column {
@@ -54,6 +67,13 @@ pub enum Error {
         help: String,
     },
 
+    /// A batch could not be had from the caller's iterator.
+    #[error("cannot get the next batch")]
+    Batch {
+        /// What the iterator failed with.
+        source: Source,
+    },
+
     /// The loss or its gradient is infinite or not a number. The model is as it was before this step.
     #[error(
         "training diverged in step {step}: lower the learning rate, raise sigma_floor or look for outliers in the batch"
@@ -61,6 +81,15 @@ pub enum Error {
     Diverged {
         /// The step, counted from 0.
         step: usize,
+    },
+
+    /// Too few spectra to learn from what scores are usual.
+    #[error("{found} spectra with a score cannot calibrate scores, at least {needed} are needed")]
+    Calibration {
+        /// Spectra that had a score.
+        found: usize,
+        /// As many are needed.
+        needed: usize,
     },
 
     /// The device failed: out of memory, lost, or a kernel that did not run.
@@ -107,6 +136,10 @@ impl Error {
             path: path.into(),
             source: source.into(),
         }
+    }
+
+    pub(crate) fn batch(source: impl Into<Source>) -> Self {
+        Self::Batch { source: source.into() }
     }
 
     pub(crate) fn execution(action: &'static str, source: impl Into<Source>) -> Self {

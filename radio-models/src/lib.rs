@@ -3,7 +3,7 @@
 //! ```
 //! # #[cfg(feature = "flex")] {
 //! use ndarray::{Array2, Array3};
-//! use radio_models::{AnomalyScorer, PatchAutoencoderConfig, Tokens, Trainer, TrainerOptions, device};
+//! use radio_models::{AnomalyScorer, ConvAutoencoderConfig, Tokens, Trainer, TrainerOptions, device};
 //!
 //! // 16 spectra of 10 tokens with 8 pixels; radio-tokenize makes such arrays.
 //! let flux = Array3::from_shape_fn((16, 10, 8), |(row, token, _)| 1.0 + 0.01 * (row * token) as f32);
@@ -12,7 +12,7 @@
 //! let (ids, snr): (Vec<i64>, _) = ((0..16).collect(), [10.0; 16]);
 //! let tokens = Tokens::new(&ids, flux.view(), sigma.view(), wavelength.view(), &snr)?;
 //!
-//! let model = PatchAutoencoderConfig::new(10, 8).init(&device("cpu")?)?;
+//! let model = ConvAutoencoderConfig::new(10, 8).init(&device("cpu")?)?;
 //! let mut trainer = Trainer::new(TrainerOptions::default().with_steps(100), model)?;
 //! for _ in 0..100 {
 //!     trainer.step(&tokens)?; // in real life, another batch each time
@@ -43,26 +43,34 @@
 //! reader and the caller's errors. And a high score is not a discovery: it says that the model has not seen the like,
 //! which is true of sky lines and cosmic rays too.
 
-mod autoencoder;
 mod checkpoint;
+mod conv;
 mod device;
 mod error;
-mod gradients;
+pub mod gallery;
+pub mod injection;
+mod layers;
+mod masked;
+mod model;
+mod pca;
 mod score_file;
 mod scorer;
-mod scores;
+mod split;
 mod tokens;
 mod trainer;
 mod zero_copy;
 
-pub use autoencoder::{PatchAutoencoder, PatchAutoencoderConfig};
 /// burn, in the version whose `Device` and `Tensor` are in the signatures here.
 pub use burn;
+pub use conv::{ConvAutoencoder, ConvAutoencoderConfig};
 pub use device::device;
 pub use error::{Error, Result, Source};
+pub use masked::{MaskedAutoencoder, MaskedAutoencoderConfig};
+pub use model::{Autoencoder, Origin, Reconstruction};
+pub use pca::{Pca, PcaOptions};
 pub use score_file::ScoreFile;
-pub use scorer::AnomalyScorer;
-pub use scores::{Score, Scores};
+pub use scorer::{AnomalyScorer, Calibration, Score, ScoreKind, Scores};
+pub use split::Part;
 pub use tokens::Tokens;
-pub use trainer::{Trainer, TrainerOptions};
+pub use trainer::{Ending, History, Position, Record, Trainer, TrainerOptions};
 pub use zero_copy::tensor_data;

@@ -11,7 +11,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result, Source};
-use crate::scores::Scores;
+use crate::scorer::Scores;
 
 /// A Parquet file of scores in the making.
 ///

@@ -1,13 +1,16 @@
 //! Patches of spectra, as a model reads them.
 
-use ndarray::{ArrayView2, ArrayView3};
+use std::borrow::Cow;
+
+use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3};
 
 use crate::error::{Error, Result};
 
-/// A batch of spectra cut into patches ("tokens"), borrowed from whoever made it.
+/// A batch of spectra cut into patches ("tokens"): borrowed from whoever made it, or owned.
 ///
 /// `n` spectra, `t` tokens each, `p` pixels per token. A pixel is *good* when its value is finite and its error is
-/// finite and above zero; whatever else stands in a bad pixel has no influence on anything.
+/// finite and above zero; whatever else stands in a bad pixel has no influence on anything. A token is *valid* when at
+/// least half of its pixels are good.
 ///
 /// # Examples
 ///
@@ -18,17 +21,19 @@ use crate::error::{Error, Result};
 /// let flux = Array3::ones((2, 3, 4));
 /// let sigma = Array3::from_elem((2, 3, 4), 0.1);
 /// let wavelength = Array2::from_elem((2, 3), 5000.0);
+/// // Views are borrowed; arrays and vectors would be taken over.
 /// let tokens = Tokens::new(&[17, 18], flux.view(), sigma.view(), wavelength.view(), &[10.0, 10.0])?;
 /// assert_eq!((tokens.rows(), tokens.tokens(), tokens.patch()), (2, 3, 4));
 /// # Ok::<(), radio_models::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Tokens<'a> {
-    ids: &'a [i64],
-    values: ArrayView3<'a, f32>,
-    errors: ArrayView3<'a, f32>,
-    wavelength: ArrayView2<'a, f64>,
-    snr: &'a [f32],
+    ids: Cow<'a, [i64]>,
+    values: CowArray<'a, f32, Ix3>,
+    errors: CowArray<'a, f32, Ix3>,
+    wavelength: CowArray<'a, f64, Ix2>,
+    snr: Cow<'a, [f32]>,
+    tokenizer: Option<Cow<'a, str>>,
 }
 
 impl<'a> Tokens<'a> {
@@ -39,22 +44,20 @@ impl<'a> Tokens<'a> {
     ///   pixel trains nothing, because one fill value that nobody masked would own the whole training;
     /// - `errors`, `(n, t, p)`: sigma over the same scale, 0 where the pixel is bad;
     /// - `wavelength`, `(n, t)`: mean wavelength of each token in Angstrom;
-    /// - `snr`, `(n)`: signal-to-noise ratio of each spectrum, passed through to the scores.
+    /// - `snr`, `(n)`: signal-to-noise ratio of each spectrum: scores are calibrated by it, and it is passed through.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] with the name of the first array that does not fit to `values`.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a view is passed by value everywhere, as a slice is"
-    )]
     pub fn new(
-        ids: &'a [i64],
-        values: ArrayView3<'a, f32>,
-        errors: ArrayView3<'a, f32>,
-        wavelength: ArrayView2<'a, f64>,
-        snr: &'a [f32],
+        ids: impl Into<Cow<'a, [i64]>>,
+        values: impl Into<CowArray<'a, f32, Ix3>>,
+        errors: impl Into<CowArray<'a, f32, Ix3>>,
+        wavelength: impl Into<CowArray<'a, f64, Ix2>>,
+        snr: impl Into<Cow<'a, [f32]>>,
     ) -> Result<Self> {
+        let (ids, values, errors) = (ids.into(), values.into(), errors.into());
+        let (wavelength, snr) = (wavelength.into(), snr.into());
         let (rows, tokens, _) = values.dim();
         agree(
             "errors",
@@ -76,7 +79,18 @@ impl<'a> Tokens<'a> {
             errors,
             wavelength,
             snr,
+            tokenizer: None,
         })
+    }
+
+    /// Says how the tokens were made, as the fingerprint of their tokenizer: a model that was trained on tokens made
+    /// otherwise refuses them.
+    #[must_use]
+    pub fn made_by(self, tokenizer: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            tokenizer: Some(tokenizer.into()),
+            ..self
+        }
     }
 
     /// Number of spectra, `n`.
@@ -99,56 +113,79 @@ impl<'a> Tokens<'a> {
 
     /// TARGETID of each spectrum, `(n)`.
     #[must_use]
-    pub fn ids(&self) -> &'a [i64] {
-        self.ids
+    pub fn ids(&self) -> &[i64] {
+        &self.ids
     }
 
     /// Normalised flux, `(n, t, p)`.
     #[must_use]
-    pub fn values(&self) -> ArrayView3<'a, f32> {
-        self.values
+    pub fn values(&self) -> ArrayView3<'_, f32> {
+        self.values.view()
     }
 
     /// Sigma in the unit of [`values`](Self::values), `(n, t, p)`; 0 where the pixel is bad.
     #[must_use]
-    pub fn errors(&self) -> ArrayView3<'a, f32> {
-        self.errors
+    pub fn errors(&self) -> ArrayView3<'_, f32> {
+        self.errors.view()
     }
 
     /// Mean wavelength of each token in Angstrom, `(n, t)`.
     #[must_use]
-    pub fn wavelength(&self) -> ArrayView2<'a, f64> {
-        self.wavelength
+    pub fn wavelength(&self) -> ArrayView2<'_, f64> {
+        self.wavelength.view()
     }
 
     /// Signal-to-noise ratio of each spectrum, `(n)`.
     #[must_use]
-    pub fn snr(&self) -> &'a [f32] {
-        self.snr
+    pub fn snr(&self) -> &[f32] {
+        &self.snr
+    }
+
+    /// Fingerprint of the tokenizer, where it was [told](Self::made_by).
+    #[must_use]
+    pub fn tokenizer(&self) -> Option<&str> {
+        self.tokenizer.as_deref()
     }
 
     /// The input of a model, row-major: the flux, with 0 in every bad pixel.
     pub(crate) fn masked_flux(&self) -> Vec<f32> {
-        self.values
-            .iter()
-            .zip(self.errors)
-            .map(|(&y, &s)| if is_good(y, s) { y.clamp(-LARGEST, LARGEST) } else { 0.0 })
-            .collect()
+        self.pixels(|y, s| if is_good(y, s) { y.clamp(-LARGEST, LARGEST) } else { 0.0 })
     }
 
     /// The weight of every pixel in the loss, row-major: 1 / max(sigma, floor)^2, and 0 where the pixel is bad or beyond
-    /// [`LARGEST`]; and the number of pixels that have a weight.
-    pub(crate) fn weights(&self, sigma_floor: f32) -> (Vec<f32>, usize) {
-        let mut good = 0;
-        let weights = self.values.iter().zip(self.errors).map(|(&y, &s)| {
+    /// [`LARGEST`].
+    pub(crate) fn weights(&self, sigma_floor: f32) -> Vec<f32> {
+        self.pixels(|y, s| {
             if !is_good(y, s) || y.abs() > LARGEST {
                 return 0.0;
             }
-            good += 1;
             let sigma = s.max(sigma_floor);
             1.0 / (sigma * sigma)
-        });
-        (weights.collect(), good)
+        })
+    }
+
+    /// Which tokens are valid, row-major `(n, t)`.
+    pub(crate) fn valid(&self) -> Vec<bool> {
+        let half = self.patch().div_ceil(2);
+        let lanes = self.values.rows().into_iter().zip(self.errors.rows());
+        let good = |(values, errors): (ArrayView1<'_, f32>, ArrayView1<'_, f32>)| {
+            values.iter().zip(errors).filter(|&(&y, &s)| is_good(y, s)).count()
+        };
+        lanes.map(|token| good(token) >= half).collect()
+    }
+
+    /// A number for each pixel, row-major, from its value and error.
+    fn pixels(&self, number: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+        match (self.values.as_slice(), self.errors.as_slice()) {
+            // Side by side in memory, as they mostly are: many at once.
+            (Some(values), Some(errors)) => values.iter().zip(errors).map(|(&y, &s)| number(y, s)).collect(),
+            _ => self
+                .values
+                .iter()
+                .zip(&self.errors)
+                .map(|(&y, &s)| number(y, s))
+                .collect(),
+        }
     }
 }
 

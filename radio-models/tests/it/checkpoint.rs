@@ -1,11 +1,11 @@
 use std::fs;
 
-use radio_models::{Error, PatchAutoencoder, PatchAutoencoderConfig, Trainer, TrainerOptions, device};
+use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions, device};
 
 use crate::common::{model, small, survey};
 
-fn load(path: &std::path::Path) -> Result<PatchAutoencoder, Error> {
-    PatchAutoencoder::load(path, &device("cpu").unwrap())
+fn load(path: &std::path::Path) -> Result<ConvAutoencoder, Error> {
+    ConvAutoencoder::load(path, &device("cpu").unwrap())
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_loaded_model_can_be_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let batch = survey(2, 8, 5, 8);
-    let step = |model: PatchAutoencoder| {
+    let step = |model: ConvAutoencoder| {
         let mut trainer = Trainer::new(TrainerOptions::default(), model).unwrap();
         trainer.step(&batch.tokens()).unwrap();
         trainer.finish().fingerprint().unwrap()
@@ -53,14 +53,14 @@ fn a_loaded_model_can_be_trained_on() {
 #[test]
 fn the_fingerprint_is_the_same_everywhere() {
     // Written down once: it must not change with the platform, nor with a later version.
-    let config = PatchAutoencoderConfig::new(3, 4)
-        .with_patch_width(2)
+    let config = ConvAutoencoderConfig::new(3, 4)
+        .with_width(2)
         .with_hidden(3)
         .with_latent(2)
         .with_seed(1);
     assert_eq!(
         config.init(&device("cpu").unwrap()).unwrap().fingerprint().unwrap(),
-        "fe546d326ef561e3"
+        "f5c0ef4191f379ae"
     );
 }
 
@@ -76,8 +76,8 @@ fn damaged_files_are_refused() {
         assert!(matches!(load(&path), Err(Error::Model { .. })), "{length} bytes");
     }
     for (from, to) in [
-        ("\\\"tokens\\\": 5", "\\\"tokens\\\": 6"),
-        ("patch-auto", "graph-auto"),
+        ("\\\"tokens\\\": 5", "\\\"tokens\\\": 9"),
+        ("conv-auto", "corn-auto"),
         ("mix_in", "mix_on"),
     ] {
         let text = String::from_utf8_lossy(&whole[..header]).replace(from, to).into_bytes();

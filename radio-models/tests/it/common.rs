@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, Array3, Axis};
 use radio_models::burn::store::{ModuleSnapshot, bridge};
-use radio_models::{PatchAutoencoder, PatchAutoencoderConfig, Tokens, device};
+use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Tokens, device};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
@@ -21,11 +21,11 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn tokens(&self) -> Tokens<'_> {
         Tokens::new(
-            &self.ids,
+            &self.ids[..],
             self.values.view(),
             self.errors.view(),
             self.wavelength.view(),
-            &self.snr,
+            &self.snr[..],
         )
         .unwrap()
     }
@@ -83,42 +83,63 @@ pub(crate) fn normal(rng: &mut Xoshiro256PlusPlus) -> f32 {
     (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()
 }
 
-pub(crate) fn model(tokens: usize, patch: usize) -> PatchAutoencoder {
+pub(crate) fn model(tokens: usize, patch: usize) -> ConvAutoencoder {
     small(tokens, patch).init(&device("cpu").unwrap()).unwrap()
 }
 
-pub(crate) fn small(tokens: usize, patch: usize) -> PatchAutoencoderConfig {
-    PatchAutoencoderConfig::new(tokens, patch)
-        .with_patch_width(6)
+pub(crate) fn small(tokens: usize, patch: usize) -> ConvAutoencoderConfig {
+    ConvAutoencoderConfig::new(tokens, patch)
+        .with_width(6)
         .with_hidden(32)
         .with_latent(4)
 }
 
 /// The reconstruction in f64, layer by layer and number by number; bad pixels enter as 0.
-pub(crate) fn slow_reconstruction(model: &PatchAutoencoder, batch: &Batch) -> Array3<f64> {
+pub(crate) fn slow_reconstruction(model: &ConvAutoencoder, batch: &Batch) -> Array3<f64> {
     let weights = Weights::of(model);
     let (rows, tokens, patch) = batch.values.dim();
+    let stages = model.config().stages;
+    let padded = tokens.div_ceil(1 << stages) << stages;
     let mut result = Array3::zeros((rows, tokens, patch));
     for row in 0..rows {
-        let mut flat = Vec::new();
-        for token in 0..tokens {
-            let flux: Vec<f64> = (0..patch)
-                .map(|k| {
-                    if good(batch, [row, token, k]) {
-                        f64::from(batch.values[[row, token, k]])
+        // One vector of channels for each place.
+        let mut places: Vec<Vec<f64>> = (0..padded)
+            .map(|token| {
+                if token >= tokens {
+                    return vec![0.0; model.config().width];
+                }
+                let flux = (0..patch).map(|k| [row, token, k]);
+                let flux = flux.map(|at| {
+                    if good(batch, at) {
+                        f64::from(batch.values[at])
                     } else {
                         0.0
                     }
-                })
+                });
+                weights.apply("patch_in", &flux.collect::<Vec<_>>())
+            })
+            .collect();
+        for stage in 0..stages {
+            let pairs = places.chunks(2).map(|pair| relu(pair.concat()));
+            places = pairs
+                .map(|pair| weights.apply(&format!("merge.{stage}"), &pair))
                 .collect();
-            flat.extend(weights.apply("patch_in", &flux));
         }
-        let hidden = relu(weights.apply("mix_in", &flat));
+        let hidden = relu(weights.apply("mix_in", &relu(places.concat())));
         let latent = weights.apply("latent_in", &hidden);
         let hidden = relu(weights.apply("latent_out", &latent));
-        let flat = weights.apply("mix_out", &hidden);
-        for (token, piece) in flat.chunks(flat.len() / tokens).enumerate() {
-            for (k, y) in weights.apply("patch_out", piece).into_iter().enumerate() {
+        let flat = relu(weights.apply("mix_out", &hidden));
+        places = flat.chunks(flat.len() / places.len()).map(<[f64]>::to_vec).collect();
+        for stage in 0..stages {
+            let split = places
+                .iter()
+                .map(|place| relu(weights.apply(&format!("split.{stage}"), place)));
+            places = split
+                .flat_map(|pair| pair.chunks(pair.len() / 2).map(<[f64]>::to_vec).collect::<Vec<_>>())
+                .collect();
+        }
+        for (token, place) in places.iter().take(tokens).enumerate() {
+            for (k, y) in weights.apply("patch_out", place).into_iter().enumerate() {
                 result[[row, token, k]] = y;
             }
         }
@@ -138,7 +159,7 @@ fn relu(x: Vec<f64>) -> Vec<f64> {
 struct Weights(HashMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Weights {
-    fn of(model: &PatchAutoencoder) -> Self {
+    fn of(model: &ConvAutoencoder) -> Self {
         let tensors = model.collect(None, None, false).into_iter().map(|tensor| {
             let data = bridge::to_data(&tensor).unwrap();
             (

@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use radio_models::{AnomalyScorer, PatchAutoencoderConfig, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Trainer, TrainerOptions, device};
 
 use crate::common::survey;
 
 /// Large enough for burn to use all threads in its matrix products.
 fn train() -> String {
     let batch = survey(1, 64, 64, 32);
-    let config = PatchAutoencoderConfig::new(64, 32).with_hidden(128);
+    let config = ConvAutoencoderConfig::new(64, 32).with_hidden(128);
     let mut trainer = Trainer::new(TrainerOptions::default(), config.init(&device("cpu").unwrap()).unwrap()).unwrap();
     for _ in 0..4 {
         trainer.step(&batch.tokens()).unwrap();
@@ -48,7 +48,7 @@ fn one_thread_or_many() {
 #[test]
 fn the_seed_makes_the_weights() {
     let fingerprint = |seed: u64| {
-        let config = PatchAutoencoderConfig::new(3, 4).with_seed(seed);
+        let config = ConvAutoencoderConfig::new(3, 4).with_seed(seed);
         config.init(&device("cpu").unwrap()).unwrap().fingerprint().unwrap()
     };
     assert_eq!(fingerprint(7), fingerprint(7));

@@ -1,7 +1,7 @@
 //! The model and its loss equal their formulas.
 
 use ndarray::Array3;
-use radio_models::{Trainer, TrainerOptions};
+use radio_models::{Autoencoder, Trainer, TrainerOptions};
 
 use crate::common::{Batch, good, model, slow_reconstruction, survey};
 
@@ -26,7 +26,7 @@ fn check(batch: &Batch, floor: f32) {
     let model = model(batch.values.dim().1, batch.values.dim().2);
     let slow = slow_reconstruction(&model, batch);
     let fast = model.reconstruct(&batch.tokens()).unwrap();
-    for (fast, slow) in fast.iter().zip(&slow) {
+    for (fast, slow) in fast.values.iter().zip(&slow) {
         assert!(
             (f64::from(*fast) - slow).abs() < TOLERANCE * slow.abs().max(1.0),
             "{fast} {slow}"

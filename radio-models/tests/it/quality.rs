@@ -1,7 +1,7 @@
 //! Does it do what it is for? Thresholds lie well away from what was measured, which the comments give.
 
 use ndarray::s;
-use radio_models::{AnomalyScorer, PatchAutoencoder, PatchAutoencoderConfig, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, ConvAutoencoder, ConvAutoencoderConfig, Trainer, TrainerOptions, device};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
@@ -12,9 +12,9 @@ const PATCH: usize = 16;
 
 const STEPS: u64 = 500;
 
-fn trained() -> (PatchAutoencoder, Vec<f32>) {
-    let config = PatchAutoencoderConfig::new(TOKENS, PATCH)
-        .with_patch_width(8)
+fn trained() -> (ConvAutoencoder, Vec<f32>) {
+    let config = ConvAutoencoderConfig::new(TOKENS, PATCH)
+        .with_width(8)
         .with_hidden(64)
         .with_latent(4);
     let options = TrainerOptions::default()

@@ -9,7 +9,7 @@ use arrow_array::types::{Float32Type, Int64Type};
 use arrow_array::{FixedSizeListArray, RecordBatch};
 use ndarray::Array3;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use radio_models::{AnomalyScorer, PatchAutoencoderConfig, Score, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, ConvAutoencoderConfig, Score, Trainer, TrainerOptions, device};
 
 use crate::common::{Batch, good};
 
@@ -96,14 +96,16 @@ fn tokens(folder: &PathBuf) -> Batch {
 fn desi_spectra_can_be_learned_and_scored() {
     let Some(folder) = folder() else { return };
     let batch = tokens(&folder);
-    let config = PatchAutoencoderConfig::new(TOKENS, PATCH)
-        .with_patch_width(8)
+    let config = ConvAutoencoderConfig::new(TOKENS, PATCH)
+        .with_width(8)
         .with_hidden(64)
         .with_latent(8);
     let model = config.init(&device("cpu").unwrap()).unwrap();
-    let mut trainer = Trainer::new(TrainerOptions::default().with_steps(60), model).unwrap();
-    let losses: Vec<f32> = (0..60).filter_map(|_| trainer.step(&batch.tokens()).unwrap()).collect();
-    assert!(losses[59] < 0.5 * losses[0], "{} {}", losses[0], losses[59]);
+    let mut trainer = Trainer::new(TrainerOptions::default().with_steps(150), model).unwrap();
+    let losses: Vec<f32> = (0..150)
+        .filter_map(|_| trainer.step(&batch.tokens()).unwrap())
+        .collect();
+    assert!(losses[149] < 0.5 * losses[0], "{} {}", losses[0], losses[149]);
     let scores = AnomalyScorer::new(trainer.finish()).score(&batch.tokens()).unwrap();
     assert_eq!(scores.rows.len(), batch.ids.len());
     for (row, score) in scores.rows.iter().enumerate() {

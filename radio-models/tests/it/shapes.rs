@@ -1,7 +1,10 @@
 //! What does not fit together is refused by name, before any work.
 
 use ndarray::{Array2, Array3};
-use radio_models::{AnomalyScorer, Error, PatchAutoencoderConfig, Tokens, Trainer, TrainerOptions, device};
+use radio_models::{
+    AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, MaskedAutoencoderConfig, Tokens, Trainer, TrainerOptions,
+    device,
+};
 
 use crate::common::{Batch, model, small, survey};
 
@@ -39,7 +42,6 @@ fn tokens_must_fit_the_model() {
             &words,
         );
         refused(&model.reconstruct(&batch.tokens()).unwrap_err(), &words);
-        refused(&model.embed(&batch.tokens()).unwrap_err(), &words);
         let mut trainer = Trainer::new(TrainerOptions::default(), model.clone()).unwrap();
         refused(&trainer.step(&batch.tokens()).unwrap_err(), &words);
     }
@@ -48,10 +50,10 @@ fn tokens_must_fit_the_model() {
 #[test]
 fn sizes_must_be_possible() {
     let cpu = device("cpu").unwrap();
-    let check = |config: PatchAutoencoderConfig, name: &str| refused(&config.init(&cpu).unwrap_err(), &[name]);
-    check(PatchAutoencoderConfig::new(0, 8), "tokens is 0");
-    check(PatchAutoencoderConfig::new(5, 0), "patch is 0");
-    check(small(5, 8).with_patch_width(0), "patch_width is 0");
+    let check = |config: ConvAutoencoderConfig, name: &str| refused(&config.init(&cpu).unwrap_err(), &[name]);
+    check(ConvAutoencoderConfig::new(0, 8), "tokens is 0");
+    check(ConvAutoencoderConfig::new(5, 0), "patch is 0");
+    check(small(5, 8).with_width(0), "width is 0");
     check(small(5, 8).with_hidden(0), "hidden is 0");
     check(small(5, 8).with_latent(0), "latent is 0");
     check(small(usize::MAX, 8), "so small that the weights fit");
@@ -79,8 +81,8 @@ fn options_must_be_possible() {
 fn no_rows_are_fine() {
     let batch = Batch::new(Array3::zeros((0, 5, 8)), Array3::zeros((0, 5, 8)));
     let model = model(5, 8);
-    assert_eq!(model.reconstruct(&batch.tokens()).unwrap().dim(), (0, 5, 8));
-    assert_eq!(model.embed(&batch.tokens()).unwrap().dim(), (0, 4));
+    assert_eq!(model.reconstruct(&batch.tokens()).unwrap().values.dim(), (0, 5, 8));
+    assert_eq!(model.reconstruct(&batch.tokens()).unwrap().latent.dim(), (0, 4));
     assert_eq!(
         Trainer::new(TrainerOptions::default(), model.clone())
             .unwrap()
@@ -99,8 +101,29 @@ fn no_rows_are_fine() {
 
 #[test]
 fn parameters_are_counted() {
-    let config = small(5, 8);
-    let by_hand = (8 * 6 + 6) + (30 * 32 + 32) + (32 * 4 + 4) + (4 * 32 + 32) + (32 * 30 + 30) + (6 * 8 + 8);
-    assert_eq!(config.parameters(), Some(by_hand));
-    assert_eq!(radio_models::burn::module::Module::num_params(&model(5, 8)), by_hand);
+    let layers = |sizes: &[(usize, usize)]| sizes.iter().map(|(a, b)| (a + 1) * b).sum::<usize>();
+    // Five tokens become eight places of 6 channels, then four of 12 and two of 24.
+    let conv = layers(&[
+        (8, 6),
+        (12, 12),
+        (24, 24),
+        (48, 32),
+        (32, 4),
+        (4, 32),
+        (32, 48),
+        (24, 24),
+        (12, 12),
+        (6, 8),
+    ]);
+    assert_eq!(small(5, 8).parameters(), Some(conv));
+    assert_eq!(radio_models::burn::module::Module::num_params(&model(5, 8)), conv);
+    let config = MaskedAutoencoderConfig::new(5, 8)
+        .with_width(6)
+        .with_heads(3)
+        .with_expansion(2);
+    let block = layers(&[(6, 6), (6, 12), (6, 6), (6, 12), (12, 6)]) + 4 * 6;
+    let masked = layers(&[(8, 6), (6, 8)]) + 4 * block + 4 * 6 + 6;
+    assert_eq!(config.parameters(), Some(masked));
+    let model = config.init(&device("cpu").unwrap()).unwrap();
+    assert_eq!(radio_models::burn::module::Module::num_params(&model), masked);
 }

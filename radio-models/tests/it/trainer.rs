@@ -1,5 +1,5 @@
 use ndarray::Axis;
-use radio_models::{AnomalyScorer, Error, PatchAutoencoderConfig, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions, device};
 
 use crate::common::{model, survey};
 
@@ -85,8 +85,10 @@ fn clipping_bounds_the_first_step() {
         let before = model(5, 8);
         let mut trainer = Trainer::new(options, before.clone()).unwrap();
         trainer.step(&batch.tokens()).unwrap();
-        let after = trainer.finish().embed(&batch.tokens()).unwrap();
-        (after - before.embed(&batch.tokens()).unwrap()).mapv(f32::abs).sum()
+        let after = trainer.finish().reconstruct(&batch.tokens()).unwrap().latent;
+        (after - before.reconstruct(&batch.tokens()).unwrap().latent)
+            .mapv(f32::abs)
+            .sum()
     };
     let (free, one, tiny) = (moved(f32::INFINITY), moved(1.0), moved(1e-10));
     assert!(free > 0.0 && (free - one).abs() < 1e-2 * free, "{free} {one}");
@@ -118,7 +120,7 @@ fn an_outlier_does_not_own_the_training() {
     let train = |value: f32| {
         let mut batch = batch.clone();
         batch.values[[7, 2, 3]] = value;
-        let model = PatchAutoencoderConfig::new(6, 8).init(&device("cpu").unwrap()).unwrap();
+        let model = ConvAutoencoderConfig::new(6, 8).init(&device("cpu").unwrap()).unwrap();
         let mut trainer = Trainer::new(TrainerOptions::default().with_steps(30), model).unwrap();
         let losses: Vec<f32> = (0..30)
             .map(|_| trainer.step(&batch.tokens()).unwrap().unwrap())

@@ -57,27 +57,38 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::{PatchAutoencoder, PatchAutoencoderConfig};
+    use crate::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig};
 
-    fn gradients(model: &PatchAutoencoder) -> GradientsParams {
+    fn gradients(model: &ConvAutoencoder) -> GradientsParams {
         let flux = Tensor::<3>::ones([3, 5, 4], &model.device());
         GradientsParams::from_grads(model.forward(flux).square().sum().backward(), model)
     }
 
+    struct Collected<'a> {
+        gradients: &'a GradientsParams,
+        sum: f64,
+    }
+
+    impl ModuleVisitor for Collected<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.gradients.get::<D>(param.id);
+            let numbers = gradient
+                .and_then(|gradient| crate::model::read(gradient, "reading").ok())
+                .unwrap_or_default();
+            assert!(!numbers.is_empty());
+            self.sum += numbers.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
+        }
+    }
+
     #[test]
     fn is_the_length_over_all_weights() -> crate::Result<()> {
-        let model = PatchAutoencoderConfig::new(5, 4).init(&Device::flex())?.train();
-        let mut by_hand = 0.0;
-        for layer in model.layers() {
-            let gradients = gradients(&model);
-            let weight = gradients.get::<2>(layer.weight.id).map(|g| g.reshape([-1]));
-            let bias = layer.bias.as_ref().and_then(|bias| gradients.get::<1>(bias.id));
-            for gradient in [weight, bias] {
-                let gradient = gradient.map_or(Ok(Vec::new()), |g| crate::autoencoder::read(g, "reading"))?;
-                assert!(!gradient.is_empty());
-                by_hand += gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
-            }
-        }
+        let model = ConvAutoencoderConfig::new(5, 4).init(&Device::flex())?.train();
+        let mut squares = Collected {
+            gradients: &gradients(&model),
+            sum: 0.0,
+        };
+        model.visit(&mut squares);
+        let by_hand = squares.sum;
         for factor in [1.0, 0.25] {
             let gradients = scaled(&model, gradients(&model), factor);
             let length: f32 = norm(&model, &gradients).map_or(0.0, Tensor::into_scalar);

@@ -14,14 +14,22 @@ use crate::error::{Error, Result};
 pub struct Score {
     /// TARGETID.
     pub targetid: i64,
-    /// Reduced chi-square of the reconstruction: about 1 for a spectrum like those that the model was trained on.
+    /// How unusual it is. Calibrated: in standard deviations above the median of spectra with the same S/N. Raw: the reduced
+    /// chi-square, or what [`AnomalyScorer::kind`](crate::AnomalyScorer::kind) says.
     pub score: Option<f64>,
     /// Mean square residual of the normalised flux, without regard to its errors. It follows the noise of the
     /// spectrum more than anything else, and is here for comparison.
     pub score_raw: Option<f64>,
+    /// Reduced chi-square of the reconstruction, never calibrated: about 1 for a spectrum like those that the model was trained
+    /// on.
+    pub chi2: Option<f64>,
+    /// Significance of the token with the largest; calibrated, or raw.
+    pub worst_patch: Option<f64>,
+    /// Distance to normal spectra in the latent space; calibrated, or none.
+    pub latent: Option<f64>,
     /// Signal-to-noise ratio, as it came with the tokens.
     pub snr: Option<f64>,
-    /// Mean wavelength in Angstrom of the token with the largest chi-square per good pixel.
+    /// Mean wavelength in Angstrom of the most significant token.
     pub worst_wavelength: Option<f64>,
     /// Why there is no score: [`Score::DEAD`], [`Score::NOT_FINITE`], or 0.
     ///
@@ -45,8 +53,8 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Columns of [`to_record_batch`](Self::to_record_batch): `targetid` (i64), `score`, `score_raw`, `snr`,
-    /// `worst_wavelength` (f64, nullable, the last with its unit in the field's metadata), `flags` (u32).
+    /// Columns of [`to_record_batch`](Self::to_record_batch): `targetid` (i64), `score`, `score_raw`, `chi2`,
+    /// `worst_patch`, `latent`, `snr`, `worst_wavelength` (f64, nullable, the last with its unit in the field's metadata), `flags` (u32).
     #[must_use]
     pub fn schema() -> SchemaRef {
         let angstrom = HashMap::from([("unit".to_owned(), "Angstrom".to_owned())]);
@@ -54,6 +62,9 @@ impl Scores {
             Field::new("targetid", DataType::Int64, false),
             Field::new("score", DataType::Float64, true),
             Field::new("score_raw", DataType::Float64, true),
+            Field::new("chi2", DataType::Float64, true),
+            Field::new("worst_patch", DataType::Float64, true),
+            Field::new("latent", DataType::Float64, true),
             Field::new("snr", DataType::Float64, true),
             Field::new("worst_wavelength", DataType::Float64, true).with_metadata(angstrom),
             Field::new("flags", DataType::UInt32, false),
@@ -71,6 +82,9 @@ impl Scores {
             Arc::new(rows().map(|row| row.targetid).collect::<Int64Array>()),
             Arc::new(rows().map(|row| row.score).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.score_raw).collect::<Float64Array>()),
+            Arc::new(rows().map(|row| row.chi2).collect::<Float64Array>()),
+            Arc::new(rows().map(|row| row.worst_patch).collect::<Float64Array>()),
+            Arc::new(rows().map(|row| row.latent).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.snr).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.worst_wavelength).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.flags).collect::<UInt32Array>()),

@@ -1,0 +1,99 @@
+//! What several examples need: from a plan to tokens, progress, and an end with an error that reads well.
+#![allow(dead_code, reason = "no example needs all of it")]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ndarray::ArrayView2;
+use radio_index::ReadPlan;
+use radio_io::{ReadOptions, Reader, SpectrumBatch};
+use radio_models::{Part, Position, Tokens};
+use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The end of a program: an error is printed with its causes.
+pub(crate) fn end(result: Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // A cause that only repeats what was said is left out.
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    eprintln!("error: {message}");
+    ExitCode::FAILURE
+}
+
+pub(crate) fn progress(what: &'static str, length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {msg:<22} {wide_bar} {pos}/{len} {eta}");
+    let bar = ProgressBar::new(length).with_message(what);
+    style
+        .map(|style| bar.clone().with_style(style))
+        .unwrap_or(bar)
+        .with_finish(indicatif::ProgressFinish::AndClear)
+}
+
+/// Fractions of the tiles for training and for validation; the rest is for tests.
+pub(crate) type Split = [f64; 2];
+
+/// The tiles of a plan that are in this part of the survey.
+pub(crate) fn part_of(plan: &ReadPlan, part: Part, seed: u64, split: Split) -> ReadPlan {
+    // By the name alone, so that nothing changes when the tiles are moved.
+    let name = |uri: &str| uri.rsplit('/').next().unwrap_or_default().to_owned();
+    let slices = plan.slices().iter();
+    let slices = slices.filter(|slice| Part::of(&name(slice.uri()), seed, split) == part);
+    let chosen: ReadPlan = slices.cloned().collect();
+    chosen.with_tiles(
+        plan.slices()
+            .iter()
+            .filter_map(|slice| Some((slice.uri().into(), plan.tile(slice.uri())?.clone()))),
+    )
+}
+
+/// The batches of one pass over a plan, from a position on, as tokens.
+pub(crate) fn batches(
+    plan: &ReadPlan,
+    read: &ReadOptions,
+    tokenizer: &Tokenizer,
+    position: Position,
+) -> Result<impl Iterator<Item = Result<Tokens<'static>>> + use<>> {
+    let read = read.clone().with_epoch(position.epoch);
+    let start = Reader::new(plan, read.clone())?.state().at(position.batch);
+    let tokenizer = tokenizer.clone();
+    Ok(Reader::resume(plan, read, &start)?.map(move |batch| tokenize(&tokenizer, &batch?)))
+}
+
+/// Spectra with one wavelength grid, or with a grid each, into patches.
+pub(crate) fn tokenize(tokenizer: &Tokenizer, batch: &SpectrumBatch) -> Result<Tokens<'static>> {
+    as_tokens(batch.ids(), cut(tokenizer, batch, batch.flux())?)
+}
+
+/// The same, with this flux in place of the batch's.
+pub(crate) fn cut(tokenizer: &Tokenizer, batch: &SpectrumBatch, flux: &[f32]) -> Result<TokenBatch> {
+    let matrix = |ivar: ArrayView2<'_, f32>| ArrayView2::from_shape(ivar.raw_dim(), flux).ok();
+    let spectra = match (
+        batch.ivar_matrix().and_then(matrix),
+        batch.ivar_matrix(),
+        batch.grid(),
+        batch.wavelength(),
+    ) {
+        (Some(flux), Some(ivar), Some(grid), _) => Spectra::on_grid(flux, ivar, grid)?,
+        (.., wavelength) => Spectra::ragged(batch.offsets(), flux, batch.ivar(), wavelength.ok_or("no wavelengths")?)?,
+    };
+    Ok(tokenizer.tokenize(&spectra.mask(batch.mask())?)?)
+}
+
+/// What the model wants to know of a batch.
+pub(crate) fn as_tokens(ids: &[i64], batch: TokenBatch) -> Result<Tokens<'static>> {
+    let snr = batch.spectrum_snr()?.to_vec();
+    let name = batch.tokenizer.fingerprint();
+    Ok(Tokens::new(ids.to_vec(), batch.values, batch.errors, batch.wavelength, snr)?.made_by(name))
+}

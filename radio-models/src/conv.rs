@@ -1,0 +1,320 @@
+//! An autoencoder of whole spectra: convolutions that do not overlap, and a narrow latent space.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::error::{Error, Result};
+use crate::layers::Parameters;
+use crate::model::{Autoencoder, Origin, Reconstruction, array, read, squares, upload};
+use crate::tokens::Tokens;
+
+/// Sizes of a [`ConvAutoencoder`].
+///
+/// # Examples
+///
+/// ```
+/// use radio_models::ConvAutoencoderConfig;
+///
+/// // A DESI spectrum of 7781 pixels is 244 tokens of 32.
+/// let config = ConvAutoencoderConfig::small(244, 32).with_latent(16);
+/// assert_eq!((config.width, config.stages, config.hidden), (16, 2, 256));
+/// ```
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct ConvAutoencoderConfig {
+    /// Tokens per spectrum.
+    pub tokens: usize,
+    /// Pixels per token.
+    pub patch: usize,
+    /// Channels that a token becomes.
+    #[config(default = 16)]
+    pub width: usize,
+    /// Convolutions over two neighbours at a time; each halves the number of places and doubles the channels.
+    #[config(default = 2)]
+    pub stages: usize,
+    /// Width of the layer on either side of the latent space.
+    #[config(default = 256)]
+    pub hidden: usize,
+    /// Numbers that a spectrum is reduced to.
+    #[config(default = 10)]
+    pub latent: usize,
+    /// Seed of the first weights.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl ConvAutoencoderConfig {
+    /// For a CPU: 2 million parameters for a DESI spectrum. The same as [`new`](Self::new).
+    #[must_use]
+    pub fn small(tokens: usize, patch: usize) -> Self {
+        Self::new(tokens, patch)
+    }
+
+    /// For a graphics card: twice the channels, four times the hidden layer.
+    #[must_use]
+    pub fn base(tokens: usize, patch: usize) -> Self {
+        Self::new(tokens, patch)
+            .with_width(32)
+            .with_stages(3)
+            .with_hidden(1024)
+            .with_latent(16)
+    }
+
+    /// Makes a model with random weights on `device`.
+    ///
+    /// The weights are a function of the configuration alone: the same on every device, back end and number of threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] where a size is 0, or so large that the weights cannot be counted.
+    pub fn init(&self, device: &Device) -> Result<ConvAutoencoder> {
+        ConvAutoencoder::check(self)?;
+        Ok(self.build(&mut Parameters::random(self.seed, device)))
+    }
+
+    /// Number of trainable numbers; `None` where it does not fit into a `usize`.
+    #[must_use]
+    pub fn parameters(&self) -> Option<usize> {
+        let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
+        let flat = self.places()?.checked_mul(self.channels(self.stages)?)?;
+        let mut sum = layer(self.patch, self.width)?.checked_add(layer(self.width, self.patch)?)?;
+        for stage in 1..=self.stages {
+            let channels = self.channels(stage)?;
+            sum = sum.checked_add(layer(channels, channels)?.checked_mul(2)?)?;
+        }
+        for (inputs, outputs) in [
+            (flat, self.hidden),
+            (self.hidden, self.latent),
+            (self.latent, self.hidden),
+            (self.hidden, flat),
+        ] {
+            sum = sum.checked_add(layer(inputs, outputs)?)?;
+        }
+        Some(sum)
+    }
+
+    /// Places that are left after all stages.
+    fn places(&self) -> Option<usize> {
+        Some(
+            self.tokens
+                .div_ceil(1usize.checked_shl(u32::try_from(self.stages).ok()?)?),
+        )
+    }
+
+    /// Tokens, filled up so that every stage finds pairs.
+    fn padded_tokens(&self) -> usize {
+        self.places().unwrap_or(self.tokens) << self.stages
+    }
+
+    /// Channels after so many stages.
+    fn channels(&self, stage: usize) -> Option<usize> {
+        self.width.checked_mul(1usize.checked_shl(u32::try_from(stage).ok()?)?)
+    }
+
+    fn build(&self, parameters: &mut Parameters<'_>) -> ConvAutoencoder {
+        let channels = |stage| self.channels(stage).unwrap_or_default();
+        let flat = self.places().unwrap_or_default() * channels(self.stages);
+        ConvAutoencoder {
+            patch_in: parameters.linear(self.patch, self.width),
+            merge: (1..=self.stages)
+                .map(|stage| parameters.linear(channels(stage), channels(stage)))
+                .collect(),
+            mix_in: parameters.linear(flat, self.hidden),
+            latent_in: parameters.linear(self.hidden, self.latent),
+            latent_out: parameters.linear(self.latent, self.hidden),
+            mix_out: parameters.linear(self.hidden, flat),
+            split: (1..=self.stages)
+                .rev()
+                .map(|stage| parameters.linear(channels(stage), channels(stage)))
+                .collect(),
+            patch_out: parameters.linear(self.width, self.patch),
+            config: self.clone(),
+            origin: Origin::default(),
+        }
+    }
+}
+
+/// An autoencoder of whole spectra, made of matrix products only.
+///
+/// Its convolutions have strides as long as their kernels (a token of `patch` pixels first, then two neighbours at a time),
+/// so that each is one matrix product over pixels as they lie in memory. What is left of a spectrum is joined, and one hidden
+/// layer brings it into the latent space; the decoder is the mirror image. There is no normalisation over a batch: it would
+/// make a score depend on the other spectra of its batch.
+///
+/// As everywhere in burn, clones share their weights until one of them is trained.
+#[derive(Module, Debug)]
+pub struct ConvAutoencoder {
+    patch_in: Linear,
+    merge: Vec<Linear>,
+    mix_in: Linear,
+    latent_in: Linear,
+    latent_out: Linear,
+    mix_out: Linear,
+    split: Vec<Linear>,
+    patch_out: Linear,
+    #[module(skip)]
+    config: ConvAutoencoderConfig,
+    #[module(skip)]
+    origin: Origin,
+}
+
+impl ConvAutoencoder {
+    /// Reconstructs tensors: `(n, t, p)` in, `(n, t, p)` out. [`reconstruct`](Autoencoder::reconstruct) is the safer door.
+    ///
+    /// # Panics
+    ///
+    /// As burn does, where the shape or the device of `flux` is not the model's.
+    #[must_use]
+    pub fn forward(&self, flux: Tensor<3>) -> Tensor<3> {
+        self.decode(self.encode(flux))
+    }
+
+    /// From normalised flux with 0 in bad pixels, `(n, t, p)`, to the latent space, `(n, latent)`.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[must_use]
+    pub fn encode(&self, flux: Tensor<3>) -> Tensor<2> {
+        let config = &self.config;
+        let [rows, tokens, patch] = flux.dims();
+        let x = self.patch_in.forward(flux.reshape([rows * tokens, patch])); // (n t, w)
+        let padded = config.padded_tokens();
+        let mut x = if padded > tokens {
+            let x = x.reshape([rows, tokens * config.width]);
+            let filling = Tensor::zeros([rows, (padded - tokens) * config.width], &x.device());
+            Tensor::cat(vec![x, filling], 1) // (n, t' w)
+        } else {
+            x
+        };
+        let mut places = rows * padded;
+        for (stage, layer) in self.merge.iter().enumerate() {
+            places /= 2;
+            x = layer.forward(relu(x.reshape([places, config.width << (stage + 1)]))); // (n t' / 2^s, 2^s w)
+        }
+        let flat = x.shape().num_elements() / rows.max(1);
+        let x = relu(self.mix_in.forward(relu(x.reshape([rows, flat])))); // (n, hidden)
+        self.latent_in.forward(x) // (n, latent)
+    }
+
+    /// From the latent space, `(n, latent)`, to normalised flux, `(n, t, p)`.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[must_use]
+    pub fn decode(&self, latent: Tensor<2>) -> Tensor<3> {
+        let config = &self.config;
+        let rows = latent.dims()[0];
+        let x = relu(self.latent_out.forward(latent)); // (n, hidden)
+        let mut x = relu(self.mix_out.forward(x)); // (n, places c)
+        let padded = config.padded_tokens();
+        let mut places = (rows * padded) >> config.stages;
+        for (layer, stage) in self.split.iter().zip((1..=config.stages).rev()) {
+            x = relu(layer.forward(x.reshape([places, config.width << stage])));
+            places *= 2;
+        }
+        let mut x = x.reshape([rows, padded * config.width]); // (n, t' w)
+        if padded > config.tokens {
+            x = x.narrow(1, 0, config.tokens * config.width); // (n, t w)
+        }
+        let x = self.patch_out.forward(x.reshape([rows * config.tokens, config.width])); // (n t, p)
+        x.reshape([rows, config.tokens, config.patch])
+    }
+}
+
+impl Autoencoder for ConvAutoencoder {
+    type Config = ConvAutoencoderConfig;
+    const ARCHITECTURE: &'static str = "conv-autoencoder";
+
+    fn config(&self) -> &ConvAutoencoderConfig {
+        &self.config
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    fn device(&self) -> Device {
+        self.patch_in.weight.device()
+    }
+
+    fn shape(&self) -> [usize; 2] {
+        [self.config.tokens, self.config.patch]
+    }
+
+    fn latent(&self) -> usize {
+        self.config.latent
+    }
+
+    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
+        self.fits(tokens)?;
+        let [token_count, patch] = self.shape();
+        if tokens.rows() == 0 {
+            return Ok(Reconstruction::empty(token_count, patch, self.config.latent));
+        }
+        let shape = [tokens.rows(), token_count, patch];
+        let latent = self.encode(upload(tokens.masked_flux(), shape, &self.device()));
+        let values = read(self.decode(latent.clone()), "reading reconstructed spectra")?;
+        Ok(Reconstruction {
+            values: array(values, shape)?,
+            latent: array(
+                read(latent, "reading latent vectors")?,
+                [tokens.rows(), self.config.latent],
+            )?,
+        })
+    }
+
+    fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, _draw: u64) -> Result<Option<(Tensor<1>, usize)>> {
+        self.fits(tokens)?;
+        let weights = tokens.weights(sigma_floor);
+        let good = weights.iter().filter(|&&weight| weight > 0.0).count();
+        if good == 0 {
+            return Ok(None);
+        }
+        let shape = [tokens.rows(), tokens.tokens(), tokens.patch()];
+        let flux = upload(tokens.masked_flux(), shape, &self.device());
+        let residual = flux.clone() - self.forward(flux);
+        Ok(Some((squares(residual, upload(weights, shape, &self.device())), good)))
+    }
+
+    fn zeros(config: &ConvAutoencoderConfig, device: &Device) -> Self {
+        config.build(&mut Parameters::zeros(device))
+    }
+
+    fn check(config: &ConvAutoencoderConfig) -> Result<()> {
+        let sizes = [
+            ("tokens", config.tokens),
+            ("patch", config.patch),
+            ("width", config.width),
+            ("hidden", config.hidden),
+            ("latent", config.latent),
+        ];
+        if let Some((name, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
+            return Err(Error::Option {
+                name,
+                value: "0".to_owned(),
+                expected: "at least 1",
+            });
+        }
+        match config.parameters() {
+            Some(parameters) if parameters <= isize::MAX as usize / size_of::<f32>() => Ok(()),
+            _ => Err(Error::Option {
+                name: "width",
+                value: config.width.to_string(),
+                expected: "so small that the weights fit into memory (as must tokens, patch, stages, hidden and latent)",
+            }),
+        }
+    }
+
+    fn parameters(config: &ConvAutoencoderConfig) -> Option<usize> {
+        config.parameters()
+    }
+}

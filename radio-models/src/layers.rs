@@ -1,0 +1,90 @@
+//! The pieces that models are made of, with first weights that are the same everywhere.
+
+use burn::module::{Module, Param, ParamId};
+use burn::nn::Linear;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+/// Makes the parameters of one model, in the order of the signal.
+///
+/// The weights are a function of the seed alone: the same on every device, back end and number of threads. So are the
+/// numbers by which an optimizer knows the parameters: a state that was stored fits the model that is made again.
+pub(crate) struct Parameters<'a> {
+    device: &'a Device,
+    /// None makes zeros, to be filled from a file.
+    rng: Option<Xoshiro256PlusPlus>,
+    made: u64,
+}
+
+impl<'a> Parameters<'a> {
+    pub(crate) fn random(seed: u64, device: &'a Device) -> Self {
+        Self {
+            device,
+            rng: Some(Xoshiro256PlusPlus::seed_from_u64(seed)),
+            made: 0,
+        }
+    }
+
+    pub(crate) fn zeros(device: &'a Device) -> Self {
+        Self {
+            device,
+            rng: None,
+            made: 0,
+        }
+    }
+
+    /// Uniform with variance 1 / inputs, the bias 0: keeps the size of the signal through the linear layers.
+    pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+        let limit = (3.0 / inputs as f32).sqrt();
+        let weight = match &mut self.rng {
+            None => vec![0.0; inputs * outputs],
+            Some(rng) => (0..inputs * outputs).map(|_| rng.random_range(-limit..limit)).collect(),
+        };
+        Linear {
+            weight: self.parameter(weight, [inputs, outputs]),
+            bias: Some(self.parameter(vec![0.0; outputs], [outputs])),
+        }
+    }
+
+    /// Normalises the last axis, as if it were not there at first.
+    pub(crate) fn norm(&mut self, size: usize) -> Norm {
+        Norm {
+            gamma: self.parameter(vec![1.0; size], [size]),
+            beta: self.parameter(vec![0.0; size], [size]),
+        }
+    }
+
+    /// `size` numbers of 0.
+    pub(crate) fn vector(&mut self, size: usize) -> Param<Tensor<1>> {
+        self.parameter(vec![0.0; size], [size])
+    }
+
+    fn parameter<const D: usize>(&mut self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+        self.made += 1;
+        let values = Tensor::from_data(TensorData::new(values, shape), (self.device, DType::F32));
+        let mut parameter = Param::from_tensor(values);
+        parameter.id = ParamId::from(self.made);
+        parameter
+    }
+}
+
+/// Layer normalisation over the last axis (Ba, Kiros & Hinton 2016, eq. 4), with gain and bias.
+#[derive(Module, Debug)]
+pub(crate) struct Norm {
+    pub(crate) gamma: Param<Tensor<1>>,
+    pub(crate) beta: Param<Tensor<1>>,
+}
+
+impl Norm {
+    /// As PyTorch's default.
+    const EPSILON: f32 = 1e-5;
+
+    /// `(n, t, d)` to `(n, t, d)`.
+    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = x.clone() - x.mean_dim(2);
+        let variance = x.clone().square().mean_dim(2); // (n, t, 1)
+        let x = x / (variance + Self::EPSILON).sqrt();
+        x * self.gamma.val().unsqueeze() + self.beta.val().unsqueeze()
+    }
+}

@@ -1,0 +1,85 @@
+//! Blocks of a transformer.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{relu, softmax};
+
+use super::MaskedAutoencoderConfig;
+use crate::layers::{Norm, Parameters};
+
+/// Attention and two linear layers, each added to what came in, each after a normalisation.
+#[derive(Module, Debug)]
+pub(super) struct Block {
+    attention_norm: Norm,
+    query: Linear,
+    key_value: Linear,
+    attention_out: Linear,
+    hidden_norm: Norm,
+    hidden: Linear,
+    hidden_out: Linear,
+    #[module(skip)]
+    heads: usize,
+}
+
+impl Block {
+    pub(super) fn new(parameters: &mut Parameters<'_>, config: &MaskedAutoencoderConfig) -> Self {
+        let (width, wide) = (config.width, config.width * config.expansion);
+        Self {
+            attention_norm: parameters.norm(width),
+            query: parameters.linear(width, width),
+            key_value: parameters.linear(width, 2 * width),
+            attention_out: parameters.linear(width, width),
+            hidden_norm: parameters.norm(width),
+            hidden: parameters.linear(width, wide),
+            hidden_out: parameters.linear(wide, width),
+            heads: config.heads,
+        }
+    }
+
+    /// Tokens `(n, k, d)` look at each other; `bias`, `(n, 1, 1, k)`, is far below 0 for those that nobody may look at.
+    pub(super) fn self_attention(&self, x: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
+        let normed = self.attention_norm.forward(x.clone());
+        let x = x + self.attention(normed.clone(), normed, bias);
+        self.feed_forward(x)
+    }
+
+    /// Tokens `(n, t, d)` look at `others`, `(n, k, d)`.
+    pub(super) fn cross_attention(&self, x: Tensor<3>, others: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
+        let normed = self.attention_norm.forward(x.clone());
+        let x = x + self.attention(normed, others, bias);
+        self.feed_forward(x)
+    }
+
+    fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = relu(linear(&self.hidden, self.hidden_norm.forward(x.clone())));
+        x + linear(&self.hidden_out, hidden)
+    }
+
+    /// softmax(Q Kᵀ / √d_h + bias) V for each head (Vaswani et al. 2017, eq. 1).
+    fn attention(&self, x: Tensor<3>, others: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
+        let ([rows, places, width], [_, keys, _]) = (x.dims(), others.dims());
+        let (heads, size) = (self.heads, width / self.heads);
+        let query = linear(&self.query, x)
+            .reshape([rows, places, heads, size])
+            .swap_dims(1, 2); // (n, h, t, d_h)
+        let key_value = linear(&self.key_value, others); // (n, k, 2 d)
+        let split = |start| {
+            let part = key_value.clone().narrow(2, start, width);
+            part.reshape([rows, keys, heads, size]).swap_dims(1, 2) // (n, h, k, d_h)
+        };
+        let (key, value) = (split(0), split(width));
+        let scores = query.matmul(key.swap_dims(2, 3)) / (size as f32).sqrt() + bias.clone(); // (n, h, t, k)
+        let mixed = softmax(scores, 3).matmul(value); // (n, h, t, d_h)
+        let mixed = mixed.swap_dims(1, 2).reshape([rows, places, width]); // (n, t, d)
+        linear(&self.attention_out, mixed)
+    }
+}
+
+/// A linear layer on the last axis, as one matrix product: `(n, t, a)` to `(n, t, b)`.
+pub(super) fn linear(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+    let [rows, places, width] = x.dims();
+    let x = layer.forward(x.reshape([rows * places, width])); // (n t, b)
+    let outputs = x.dims()[1];
+    x.reshape([rows, places, outputs])
+}

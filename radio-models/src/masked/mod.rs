@@ -1,0 +1,324 @@
+//! A masked autoencoder: a transformer that predicts hidden tokens from the visible ones.
+
+mod attention;
+mod codes;
+mod view;
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+use crate::error::{Error, Result};
+use crate::layers::{Norm, Parameters};
+use crate::model::{Autoencoder, Origin, Reconstruction, array, read, squares, upload};
+use crate::tokens::Tokens;
+use attention::{Block, linear};
+use codes::Codes;
+use view::View;
+
+/// Sizes of a [`MaskedAutoencoder`].
+///
+/// # Examples
+///
+/// ```
+/// use radio_models::MaskedAutoencoderConfig;
+///
+/// // A DESI spectrum of 7781 pixels is 244 tokens of 32.
+/// let config = MaskedAutoencoderConfig::small(244, 32).with_heads(8);
+/// assert_eq!((config.width, config.encoder, config.decoder, config.hidden), (64, 3, 1, 0.75));
+/// ```
+#[derive(Config, Debug, PartialEq)]
+pub struct MaskedAutoencoderConfig {
+    /// Tokens per spectrum.
+    pub tokens: usize,
+    /// Pixels per token.
+    pub patch: usize,
+    /// Width of the transformer: a multiple of [`heads`](Self::heads), and even.
+    #[config(default = 64)]
+    pub width: usize,
+    /// Attention heads.
+    #[config(default = 4)]
+    pub heads: usize,
+    /// Layers that read the visible tokens.
+    #[config(default = 3)]
+    pub encoder: usize,
+    /// Layers that predict tokens from what was read.
+    #[config(default = 1)]
+    pub decoder: usize,
+    /// Width of the hidden layer of each block, in widths of the transformer.
+    #[config(default = 4)]
+    pub expansion: usize,
+    /// Fraction of the valid tokens that is hidden, from 0.5 to below 1.
+    #[config(default = 0.75)]
+    pub hidden: f64,
+    /// Shortest period of the wavelength encoding, in Angstrom.
+    #[config(default = 40.0)]
+    pub shortest_period_angstrom: f64,
+    /// Longest period of the wavelength encoding, in Angstrom.
+    #[config(default = 40_000.0)]
+    pub longest_period_angstrom: f64,
+    /// Seed of the first weights and of what is hidden.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl MaskedAutoencoderConfig {
+    /// For a CPU. The same as [`new`](Self::new).
+    #[must_use]
+    pub fn small(tokens: usize, patch: usize) -> Self {
+        Self::new(tokens, patch)
+    }
+
+    /// For a graphics card: 256 wide, 6 layers and 2, 8 heads.
+    #[must_use]
+    pub fn base(tokens: usize, patch: usize) -> Self {
+        Self::new(tokens, patch)
+            .with_width(256)
+            .with_heads(8)
+            .with_encoder(6)
+            .with_decoder(2)
+    }
+
+    /// Makes a model with random weights on `device`.
+    ///
+    /// The weights are a function of the configuration alone: the same on every device, back end and number of threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] where a size is out of its range.
+    pub fn init(&self, device: &Device) -> Result<MaskedAutoencoder> {
+        MaskedAutoencoder::check(self)?;
+        Ok(self.build(&mut Parameters::random(self.seed, device)))
+    }
+
+    /// Number of trainable numbers; `None` where it does not fit into a `usize`.
+    #[must_use]
+    pub fn parameters(&self) -> Option<usize> {
+        let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
+        let wide = self.width.checked_mul(self.expansion)?;
+        let twice = self.width.checked_mul(2)?;
+        let attention = layer(self.width, self.width)?
+            .checked_mul(2)?
+            .checked_add(layer(self.width, twice)?)?;
+        let block = attention
+            .checked_add(layer(self.width, wide)?)?
+            .checked_add(layer(wide, self.width)?)?
+            .checked_add(twice.checked_mul(2)?)?;
+        block
+            .checked_mul(self.encoder.checked_add(self.decoder)?)?
+            .checked_add(twice.checked_mul(2)?)?
+            .checked_add(layer(self.patch, self.width)?)?
+            .checked_add(layer(self.width, self.patch)?)?
+            .checked_add(self.width)
+    }
+
+    /// Into how many sets tokens are parted, of which one at a time is visible when spectra are scored.
+    fn sets(&self) -> usize {
+        (1.0 / (1.0 - self.hidden)).round().clamp(2.0, 1e6) as usize
+    }
+
+    /// Tokens that the encoder has places for.
+    fn visible(&self) -> usize {
+        let training = (self.tokens as f64 * (1.0 - self.hidden)).ceil() as usize;
+        training.max(self.tokens.div_ceil(self.sets())).max(1)
+    }
+
+    fn build(&self, parameters: &mut Parameters<'_>) -> MaskedAutoencoder {
+        let block = |parameters: &mut Parameters<'_>| Block::new(parameters, self);
+        MaskedAutoencoder {
+            patch_in: parameters.linear(self.patch, self.width),
+            encoder: (0..self.encoder).map(|_| block(parameters)).collect(),
+            encoder_norm: parameters.norm(self.width),
+            query: parameters.vector(self.width),
+            decoder: (0..self.decoder).map(|_| block(parameters)).collect(),
+            decoder_norm: parameters.norm(self.width),
+            patch_out: parameters.linear(self.width, self.patch),
+            config: self.clone(),
+            origin: Origin::default(),
+        }
+    }
+}
+
+/// A transformer that sees a quarter of the tokens of a spectrum and predicts the others.
+///
+/// The encoder reads the visible tokens with self-attention; the decoder asks what it read, by cross-attention, once for each
+/// token of the spectrum. Where a token lies is said by its wavelength alone, so the model does not depend on a grid. Padding and
+/// tokens of which less than half is good are never read, and nothing is learned from them. LayerNorm before each step, ReLU.
+///
+/// When spectra are scored, their tokens are parted at random into sets (four, where 75 % are hidden); each set is visible in
+/// one of as many passes, and a token's reconstruction is the mean over the passes in which it was hidden.
+///
+/// # References
+///
+/// He et al. 2022 (arXiv:2111.06377) for masked autoencoders; Fu et al. 2024 (arXiv:2401.14391) for decoding by
+/// cross-attention alone; Vaswani et al. 2017 (arXiv:1706.03762), eq. (1), for attention.
+#[derive(Module, Debug)]
+pub struct MaskedAutoencoder {
+    patch_in: Linear,
+    encoder: Vec<Block>,
+    encoder_norm: Norm,
+    query: Param<Tensor<1>>,
+    decoder: Vec<Block>,
+    decoder_norm: Norm,
+    patch_out: Linear,
+    #[module(skip)]
+    config: MaskedAutoencoderConfig,
+    #[module(skip)]
+    origin: Origin,
+}
+
+impl MaskedAutoencoder {
+    /// What the encoder reads of the visible tokens, `(n, k, d)`.
+    fn encode(&self, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
+        let (rows, visible, width) = (view.rows, view.visible, self.config.width);
+        let patches = upload(view.patches.clone(), [rows, visible, self.config.patch], device);
+        let codes = upload(codes.of(&view.tokens), [rows, visible, width], device);
+        let mut x = linear(&self.patch_in, patches) + codes; // (n, k, d)
+        let bias = upload(view.bias(), [rows, 1, 1, visible], device);
+        for block in &self.encoder {
+            x = block.self_attention(x, &bias);
+        }
+        self.encoder_norm.forward(x)
+    }
+
+    /// Predictions of all tokens, `(n, t, p)`, from what was read of the visible ones.
+    fn decode(&self, read: Tensor<3>, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
+        let MaskedAutoencoderConfig { tokens, width, .. } = self.config;
+        let bias = upload(view.bias(), [view.rows, 1, 1, view.visible], device);
+        let codes = upload(codes.all(), [view.rows, tokens, width], device);
+        let mut x = self.query.val().unsqueeze() + codes; // (n, t, d)
+        for block in &self.decoder {
+            x = block.cross_attention(x, read.clone(), &bias);
+        }
+        linear(&self.patch_out, self.decoder_norm.forward(x)) // (n, t, p)
+    }
+}
+
+impl Autoencoder for MaskedAutoencoder {
+    type Config = MaskedAutoencoderConfig;
+    const ARCHITECTURE: &'static str = "masked-autoencoder";
+
+    fn config(&self) -> &MaskedAutoencoderConfig {
+        &self.config
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    fn device(&self) -> Device {
+        self.patch_in.weight.device()
+    }
+
+    fn shape(&self) -> [usize; 2] {
+        [self.config.tokens, self.config.patch]
+    }
+
+    fn latent(&self) -> usize {
+        self.config.width
+    }
+
+    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
+        self.fits(tokens)?;
+        let ([token_count, patch], width) = (self.shape(), self.config.width);
+        if tokens.rows() == 0 {
+            return Ok(Reconstruction::empty(token_count, patch, width));
+        }
+        let device = self.device();
+        let (codes, sets, valid) = (Codes::new(&self.config, tokens), self.config.sets(), tokens.valid());
+        let (mut values, mut latent): (Option<Tensor<3>>, Option<Tensor<2>>) = (None, None);
+        for set in 0..sets {
+            let view = View::of_set(&self.config, tokens, set, sets);
+            let read = self.encode(&view, &codes, &device); // (n, k, d)
+            let means = upload(view.shares(), [view.rows, view.visible, 1], &device);
+            let mean = (read.clone() * means).sum_dim(1).reshape([view.rows, width]) / sets as f32; // (n, d)
+            // A token counts in the passes in which it was hidden.
+            let share = upload(view.hidden_shares(sets, &valid), [view.rows, token_count, 1], &device);
+            let predicted = self.decode(read, &view, &codes, &device) * share; // (n, t, p)
+            values = Some(values.map_or_else(|| predicted.clone(), |sum| sum + predicted.clone()));
+            latent = Some(latent.map_or_else(|| mean.clone(), |sum| sum + mean.clone()));
+        }
+        let missing = || Error::execution("reconstructing spectra", "no set of tokens");
+        let values = read(values.ok_or_else(missing)?, "reading reconstructed spectra")?;
+        let latent = read(latent.ok_or_else(missing)?, "reading latent vectors")?;
+        Ok(Reconstruction {
+            values: array(values, [tokens.rows(), token_count, patch])?,
+            latent: array(latent, [tokens.rows(), width])?,
+        })
+    }
+
+    fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, draw: u64) -> Result<Option<(Tensor<1>, usize)>> {
+        self.fits(tokens)?;
+        let [_, patch] = self.shape();
+        let view = View::at_random(&self.config, tokens, draw);
+        let mut weights = tokens.weights(sigma_floor);
+        for (weights, &hidden) in weights.chunks_exact_mut(patch).zip(&view.hidden) {
+            if !hidden {
+                weights.fill(0.0);
+            }
+        }
+        let good = weights.iter().filter(|&&weight| weight > 0.0).count();
+        if good == 0 {
+            return Ok(None);
+        }
+        let (device, shape) = (self.device(), [tokens.rows(), tokens.tokens(), patch]);
+        let codes = Codes::new(&self.config, tokens);
+        let read = self.encode(&view, &codes, &device);
+        let predicted = self.decode(read, &view, &codes, &device);
+        let residual = upload(tokens.masked_flux(), shape, &device) - predicted;
+        Ok(Some((squares(residual, upload(weights, shape, &device)), good)))
+    }
+
+    fn zeros(config: &MaskedAutoencoderConfig, device: &Device) -> Self {
+        config.build(&mut Parameters::zeros(device))
+    }
+
+    fn check(config: &MaskedAutoencoderConfig) -> Result<()> {
+        let option = |name, value: String, expected| Err(Error::Option { name, value, expected });
+        let sizes = [
+            ("tokens", config.tokens),
+            ("patch", config.patch),
+            ("width", config.width),
+            ("heads", config.heads),
+            ("encoder", config.encoder),
+            ("decoder", config.decoder),
+            ("expansion", config.expansion),
+        ];
+        if let Some((name, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
+            return option(name, "0".to_owned(), "at least 1");
+        }
+        if config.width % config.heads != 0 || config.width % 2 != 0 {
+            return option("width", config.width.to_string(), "even, and a multiple of heads");
+        }
+        if !(0.5..1.0).contains(&config.hidden) {
+            return option("hidden", config.hidden.to_string(), "from 0.5 to below 1");
+        }
+        let (shortest, longest) = (config.shortest_period_angstrom, config.longest_period_angstrom);
+        if !(shortest > 0.0 && shortest <= longest && longest.is_finite()) {
+            let value = shortest.to_string();
+            return option(
+                "shortest_period_angstrom",
+                value,
+                "above 0 and not longer than the longest",
+            );
+        }
+        match config.parameters() {
+            Some(parameters) if parameters <= isize::MAX as usize / size_of::<f32>() => Ok(()),
+            _ => option(
+                "width",
+                config.width.to_string(),
+                "so small that the weights fit into memory (as must patch, encoder, decoder and expansion)",
+            ),
+        }
+    }
+
+    fn parameters(config: &MaskedAutoencoderConfig) -> Option<usize> {
+        config.parameters()
+    }
+}

@@ -1,0 +1,216 @@
+//! What all autoencoders have in common.
+
+use std::path::Path;
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::store::ModuleSnapshot;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use ndarray::{Array, Array2, Array3, Dimension, IntoDimension};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint;
+use crate::error::{Error, Result, Source};
+use crate::tokens::Tokens;
+
+/// A model that reconstructs spectra: [`ConvAutoencoder`](crate::ConvAutoencoder) or
+/// [`MaskedAutoencoder`](crate::MaskedAutoencoder).
+///
+/// [`Trainer`](crate::Trainer) and [`AnomalyScorer`](crate::AnomalyScorer) take either. The trait is sealed: its methods
+/// beyond what users call may change.
+pub trait Autoencoder: Module + ModuleSnapshot + Sealed {
+    /// The sizes that a model is made with.
+    type Config: Config + Clone + PartialEq;
+    /// What files call this kind of model.
+    const ARCHITECTURE: &'static str;
+
+    /// The sizes that this model was made with.
+    fn config(&self) -> &Self::Config;
+
+    /// What it was trained on.
+    fn origin(&self) -> &Origin;
+
+    /// The same model with another origin.
+    #[must_use]
+    fn with_origin(self, origin: Origin) -> Self;
+
+    /// The device that the weights are on.
+    fn device(&self) -> Device;
+
+    /// Tokens of a spectrum and pixels of a token, `[t, p]`.
+    fn shape(&self) -> [usize; 2];
+
+    /// Numbers that a spectrum is reduced to.
+    fn latent(&self) -> usize;
+
+    /// What the model makes of each spectrum, also where the input is bad.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] and [`Error::Tokenizer`] where the tokens are not of the model's kind; [`Error::Execution`] where
+    /// the device fails.
+    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction>;
+
+    /// Σ (y − ŷ)² / max(σ, `sigma_floor`)² over the pixels that a model of this kind learns from, shape `(1)`, and the
+    /// number of these pixels; `None` where there are none. What is drawn at random depends on `draw` and the ids.
+    ///
+    /// # Errors
+    ///
+    /// As [`reconstruct`](Self::reconstruct).
+    fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, draw: u64) -> Result<Option<(Tensor<1>, usize)>>;
+
+    /// Are these tokens of the kind that the model was made for?
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] where they have other sizes, [`Error::Tokenizer`] where the model was trained on tokens of another
+    /// tokenizer, or these do not say how they were made.
+    fn fits(&self, tokens: &Tokens<'_>) -> Result<()> {
+        let [token_count, patch] = self.shape();
+        let found = [tokens.rows(), tokens.tokens(), tokens.patch()];
+        let expected = [tokens.rows(), token_count, patch];
+        if found != expected {
+            return Err(Error::Shape {
+                array: "values",
+                found: found.to_vec(),
+                expected: expected.to_vec(),
+                help: "tokenize with the patch and the number of tokens of the model, or make a model for these",
+            });
+        }
+        match self.origin().tokenizer.as_deref() {
+            Some(expected) if tokens.tokenizer() != Some(expected) => Err(Error::Tokenizer {
+                found: tokens.tokenizer().map(ToOwned::to_owned),
+                expected: expected.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes weights, configuration and origin to one safetensors file, in place of what is there.
+    ///
+    /// The file appears under its name when it is complete. Any safetensors reader can open it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, device};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("model.safetensors");
+    /// let model = ConvAutoencoderConfig::new(10, 8).init(&device("cpu")?)?;
+    /// model.save(&path)?;
+    /// let same = ConvAutoencoder::load(&path, &device("cpu")?)?;
+    /// assert_eq!(same.config(), model.config());
+    /// assert_eq!(same.fingerprint()?, model.fingerprint()?);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        checkpoint::save(self, None, path.as_ref())
+    }
+
+    /// Reads a model that [`save`](Self::save) or [`AnomalyScorer::save`](crate::AnomalyScorer::save) wrote, onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where the file cannot be read, [`Error::Model`] where it is something else, damaged, or a model of
+    /// another architecture.
+    fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        Ok(checkpoint::load(path.as_ref(), device)?.0)
+    }
+
+    /// A hash of the weights and their shapes, 16 hexadecimal digits: equal for equal models, on every device.
+    ///
+    /// Made to tell which model a score came from (FNV-1a, 64 bit), not to withstand forgery.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Execution`] where the weights cannot be read from the device.
+    fn fingerprint(&self) -> Result<String> {
+        checkpoint::fingerprint(self)
+    }
+
+    #[doc(hidden)]
+    fn zeros(config: &Self::Config, device: &Device) -> Self;
+
+    #[doc(hidden)]
+    fn check(config: &Self::Config) -> Result<()>;
+
+    #[doc(hidden)]
+    fn parameters(config: &Self::Config) -> Option<usize>;
+}
+
+mod sealed {
+    /// Only models of this crate are autoencoders in its sense.
+    pub trait Sealed {}
+
+    impl Sealed for crate::ConvAutoencoder {}
+    impl Sealed for crate::MaskedAutoencoder {}
+}
+pub(crate) use sealed::Sealed;
+
+/// What a model was trained on. It is stored with the weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Origin {
+    /// Fingerprint of the tokenizer that made the tokens; the model refuses others.
+    pub tokenizer: Option<String>,
+    /// What the user calls the training data: a hash of the read plan, or a name and version.
+    pub data: Option<String>,
+}
+
+/// What a model makes of a batch of `n` spectra.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reconstruction {
+    /// Normalised flux as the model expects it, `(n, t, p)`.
+    pub values: Array3<f32>,
+    /// The place of each spectrum in the latent space, `(n, latent)`.
+    pub latent: Array2<f32>,
+}
+
+impl Reconstruction {
+    pub(crate) fn empty(tokens: usize, patch: usize, latent: usize) -> Self {
+        Self {
+            values: Array3::zeros((0, tokens, patch)),
+            latent: Array2::zeros((0, latent)),
+        }
+    }
+}
+
+/// Numbers in the memory of the model's device, with autodiff where the model has it.
+pub(crate) fn upload<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+}
+
+/// Σ w r², shape `(1)`, of residuals and weights of shape `(n, t, p)`.
+pub(crate) fn squares(residual: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+    let [rows, tokens, patch] = residual.dims();
+    // Rows first: the sum of one long vector is not the same for every number of threads.
+    let per_row = (residual.square() * weights).reshape([rows, tokens * patch]).sum_dim(1); // (n, 1)
+    per_row.sum() // (1)
+}
+
+/// The numbers of a tensor, row-major.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>, action: &'static str) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data().map_err(|e| Error::execution(action, e))?;
+    data.try_into_vec_as::<f32>()
+        .map_err(|e| Error::execution(action, Source::from(e.to_string())))
+}
+
+pub(crate) fn array<D: Dimension>(values: Vec<f32>, shape: impl IntoDimension<Dim = D>) -> Result<Array<f32, D>> {
+    Array::from_shape_vec(shape.into_dimension(), values)
+        .map_err(|e| Error::execution("reading the result of a model", e))
+}
+
+/// Makes a number of which every bit depends on every bit of `x` (the finalizer of splitmix64, Steele et al. 2014).
+pub(crate) fn scramble(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}

@@ -1,0 +1,204 @@
+//! What scores are usual at which S/N.
+
+use ndarray::{Array2, ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::Score;
+use super::density::{Density, PLACES};
+use super::fit::Fit;
+use crate::error::{Error, Result};
+use crate::model::scramble;
+use crate::tokens::Tokens;
+
+/// What the column `score` of a spectrum is: see [`AnomalyScorer`](crate::AnomalyScorer).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ScoreKind {
+    /// The whole spectrum, in units of its noise.
+    #[default]
+    Chi2,
+    /// The worst token.
+    WorstPatch,
+    /// The place in the latent space; only with a calibration.
+    Latent,
+    /// The mean square residual, never calibrated.
+    Mse,
+}
+
+impl ScoreKind {
+    /// This score without calibration.
+    pub(super) fn raw(self, score: &Score) -> Option<f64> {
+        match self {
+            Self::Chi2 => score.chi2,
+            Self::WorstPatch => score.worst_patch,
+            Self::Latent => score.latent,
+            Self::Mse => score.score_raw,
+        }
+    }
+}
+
+/// What scores are usual at which S/N, learned from normal spectra: medians and upper spreads in bins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Spectra that it was learned from.
+    rows: usize,
+    chi2: Usual,
+    worst_patch: Usual,
+    latent: Usual,
+    density: Density,
+}
+
+impl Calibration {
+    /// Spectra that it was learned from.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Replaces raw scores by calibrated ones. The row must have scores.
+    pub(super) fn apply(&self, kind: ScoreKind, latent: ArrayView1<'_, f32>, score: &mut Score) {
+        let snr = score.snr.unwrap_or_default();
+        let unusual =
+            |usual: &Usual, raw: Option<f64>| raw.map(|raw| usual.deviation(snr, raw)).filter(|x| x.is_finite());
+        let raw_chi2 = score.chi2;
+        score.latent = unusual(&self.latent, Some(log(self.density.distance(latent, None))));
+        score.worst_patch = unusual(&self.worst_patch, score.worst_patch.map(f64::asinh));
+        let chi2 = unusual(&self.chi2, score.chi2.map(log));
+        score.score = match kind {
+            ScoreKind::Chi2 => chi2,
+            _ => kind.raw(score),
+        };
+        score.chi2 = raw_chi2;
+    }
+}
+
+/// Most rows that are kept.
+const MOST_ROWS: usize = 65_536;
+/// Fewest rows.
+const FEWEST_ROWS: usize = 100;
+/// Rows of a bin of S/N, where there are enough.
+const ROWS_OF_BIN: usize = 250;
+/// Most bins of S/N.
+const MOST_BINS: usize = 32;
+
+/// Scores of normal spectra. Of very many, those whose ids hash to the smallest numbers: a sample that does not depend on order.
+pub(super) struct Collected {
+    rows: Vec<Row>,
+    width: usize,
+}
+
+struct Row {
+    order: u64,
+    snr: f64,
+    chi2: f64,
+    worst_patch: f64,
+    latent: Vec<f32>,
+}
+
+impl Collected {
+    pub(super) fn new(width: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            width,
+        }
+    }
+
+    pub(super) fn add(&mut self, tokens: &Tokens<'_>, fits: &[Fit], latent: &Array2<f32>) {
+        let rows = fits.iter().zip(tokens.ids()).zip(tokens.snr()).zip(latent.outer_iter());
+        self.rows.extend(rows.filter_map(|(((fit, &id), &snr), latent)| {
+            Some(Row {
+                order: scramble(id as u64),
+                snr: f64::from(snr).max(-1e9).min(1e9),
+                chi2: log(fit.chi2?),
+                worst_patch: fit.worst_patch?.asinh(),
+                latent: latent.to_vec(),
+            })
+        }));
+        if self.rows.len() > 2 * MOST_ROWS {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        self.rows.sort_by_key(|row| row.order);
+        self.rows.truncate(MOST_ROWS);
+    }
+
+    pub(super) fn calibration(mut self) -> Result<Calibration> {
+        self.trim();
+        let rows = self.rows.len();
+        if rows < FEWEST_ROWS {
+            return Err(Error::Calibration {
+                found: rows,
+                needed: FEWEST_ROWS,
+            });
+        }
+        let latent: Vec<f32> = self.rows.iter().flat_map(|row| row.latent.iter().copied()).collect();
+        let latent = ArrayView2::from_shape((rows, self.width), &latent)
+            .map_err(|e| Error::execution("calibrating scores", e))?;
+        let density = Density::new(latent);
+        let distances = latent.outer_iter().enumerate().map(|(i, latent)| {
+            // Not to itself.
+            log(density.distance(latent, (i < PLACES).then_some(i)))
+        });
+        let of = |number: fn(&Row) -> f64| self.rows.iter().map(|row| (row.snr, number(row))).collect();
+        Ok(Calibration {
+            rows,
+            chi2: Usual::new(of(|row| row.chi2)),
+            worst_patch: Usual::new(of(|row| row.worst_patch)),
+            latent: Usual::new(self.rows.iter().map(|row| row.snr).zip(distances).collect()),
+            density,
+        })
+    }
+}
+
+/// The median of a number and its spread above that, as functions of the S/N.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Usual {
+    /// Middles of bins in asinh(S/N), ascending.
+    at: Vec<f64>,
+    median: Vec<f64>,
+    /// From the median to the 84th percentile: a standard deviation, were the numbers normal.
+    spread: Vec<f64>,
+}
+
+impl Usual {
+    /// From pairs of S/N and number, at least one.
+    fn new(mut pairs: Vec<(f64, f64)>) -> Self {
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let bins = (pairs.len() / ROWS_OF_BIN).clamp(1, MOST_BINS);
+        let (mut at, mut median, mut spread) = (Vec::new(), Vec::new(), Vec::new());
+        for bin in pairs.chunks(pairs.len().div_ceil(bins)) {
+            let mut numbers: Vec<f64> = bin.iter().map(|&(_, number)| number).collect();
+            numbers.sort_by(f64::total_cmp);
+            let quantile = |q: f64| numbers[((numbers.len() - 1) as f64 * q).round() as usize];
+            let middle = bin[bin.len() / 2].0.asinh();
+            at.push(middle);
+            median.push(quantile(0.5));
+            spread.push((quantile(0.84) - quantile(0.5)).max(1e-6));
+        }
+        Self { at, median, spread }
+    }
+
+    /// How many spreads a number lies above the median at this S/N; straight lines between the bins, level beyond them.
+    fn deviation(&self, snr: f64, number: f64) -> f64 {
+        let x = snr.asinh();
+        let right = self.at.partition_point(|&at| at < x);
+        let between = |values: &[f64]| match (right.checked_sub(1), values.get(right)) {
+            (Some(left), Some(b)) => {
+                let width = self.at[right] - self.at[left];
+                let part = if width > 0.0 { (x - self.at[left]) / width } else { 0.0 };
+                values[left] + (b - values[left]) * part
+            }
+            (None, Some(first)) => *first,
+            (Some(last), None) => values[last],
+            (None, None) => f64::NAN,
+        };
+        (number - between(&self.median)) / between(&self.spread)
+    }
+}
+
+fn log(x: f64) -> f64 {
+    x.max(f64::MIN_POSITIVE).ln()
+}

@@ -1,0 +1,117 @@
+//! The course of a training: a line of JSON for each step, and a picture.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::picture;
+use crate::error::{Error, Result};
+
+/// What one step was like.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// Steps that were made, this one included.
+    pub step: usize,
+    /// The pass over the data, counted from 0.
+    pub epoch: u64,
+    /// Loss per good pixel before this step.
+    pub loss: f32,
+    /// Loss per good pixel of the validation set after this step, where it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f32>,
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Length of the gradient before it was clipped.
+    pub gradient_norm: f32,
+}
+
+/// All steps of a training, in memory and in a file `log.jsonl`.
+#[derive(Debug, Default)]
+pub struct History {
+    records: Vec<Record>,
+    log: Option<(File, PathBuf)>,
+}
+
+impl History {
+    const FILE_NAME: &str = "log.jsonl";
+
+    /// All steps, in order.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The first `steps` steps of the log in a folder. A line that a killed process left incomplete is after them.
+    pub(super) fn read(folder: &Path, steps: usize) -> Result<Self> {
+        let path = folder.join(Self::FILE_NAME);
+        let text = fs::read_to_string(&path).map_err(|e| Error::file("read the log", &path, e))?;
+        let records = text.lines().take(steps).map(serde_json::from_str);
+        let records: Vec<Record> = records
+            .collect::<serde_json::Result<_>>()
+            .map_err(|e| Error::file("read the log", &path, e))?;
+        if records.len() < steps {
+            let reason = format!("it has {} of {steps} steps", records.len());
+            return Err(Error::file("go on from the log", &path, reason));
+        }
+        Ok(Self { records, log: None })
+    }
+
+    /// Begins the file with the steps that there are.
+    pub(super) fn open(&mut self, folder: &Path) -> Result<()> {
+        if self.log.is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(folder).map_err(|e| Error::file("create the folder", folder, e))?;
+        let path = folder.join(Self::FILE_NAME);
+        let failed = |e: std::io::Error| Error::file("write the log", &path, e);
+        let mut text = String::new();
+        for record in &self.records {
+            text.push_str(&line(record)?);
+        }
+        // In one go, so that a crash does not leave half of the steps of an earlier process.
+        let new = path.with_extension("jsonl.new");
+        fs::write(&new, text).map_err(failed)?;
+        fs::rename(&new, &path).map_err(failed)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        self.log = Some((file, path));
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, record: Record) -> Result<()> {
+        if let Some((file, path)) = &mut self.log {
+            file.write_all(line(&record)?.as_bytes())
+                .map_err(|e| Error::file("write the log", &*path, e))?;
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Draws the losses so far into the folder.
+    pub(super) fn draw(&self, folder: &Path) -> Result<()> {
+        let path = folder.join("losses.svg");
+        fs::write(&path, picture::losses(&self.records)).map_err(|e| Error::file("draw the losses", &path, e))
+    }
+
+    /// The losses as a picture in SVG, on a logarithmic scale.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        picture::losses(&self.records)
+    }
+
+    /// Waits until the file is on disk.
+    pub(super) fn sync(&self) -> Result<()> {
+        match &self.log {
+            Some((file, path)) => file.sync_all().map_err(|e| Error::file("write the log", path, e)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn line(record: &Record) -> Result<String> {
+    let mut line = serde_json::to_string(record).map_err(|e| Error::execution("writing a record", e))?;
+    line.push('\n');
+    Ok(line)
+}

@@ -1,0 +1,285 @@
+//! Training: a batch at a time, or the whole of it.
+
+mod checkpoint;
+mod fit;
+mod gradients;
+mod history;
+mod options;
+mod picture;
+
+pub use fit::{Ending, Position};
+pub use history::{History, Record};
+pub use options::TrainerOptions;
+
+use burn::Tensor;
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+
+use crate::error::{Error, Result, Source};
+use crate::model::{Autoencoder, read};
+use crate::tokens::Tokens;
+
+/// Trains an [`Autoencoder`].
+///
+/// [`fit`](Self::fit) does all of it: passes over the data, validation, early stopping, checkpoints. [`step`](Self::step), or
+/// [`accumulate`](Self::accumulate) and [`update`](Self::update), are for those who want a loop of their own.
+///
+/// The loss of a step is Σ m (y − ŷ)² / max(σ, floor)² / Σ m over its pixels, m being 1 for good pixels and 0 for
+/// bad ones (and, of a masked autoencoder, for those that it saw): 1 where the model is as close to the data as their noise
+/// allows, and below 1 there wherever σ is under the floor, which is [`TrainerOptions::sigma_floor`]. A dead spectrum has no
+/// part in it.
+///
+/// The same batches in the same order give the same weights to the last bit, on `flex` with any number of threads.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use ndarray::{Array2, Array3};
+/// use radio_models::{ConvAutoencoderConfig, Tokens, Trainer, TrainerOptions, device};
+///
+/// let (flux, sigma) = (Array3::ones((8, 5, 4)), Array3::from_elem((8, 5, 4), 0.1));
+/// let (ids, wavelength, snr) = ([0; 8], Array2::zeros((8, 5)), [10.0; 8]);
+/// let tokens = Tokens::new(&ids, &flux, &sigma, &wavelength, &snr)?;
+///
+/// let model = ConvAutoencoderConfig::new(5, 4).with_hidden(16).init(&device("cpu")?)?;
+/// let mut trainer = Trainer::new(TrainerOptions::default().with_steps(50).with_learning_rate(0.01), model)?;
+/// let mut losses = Vec::new();
+/// for _ in 0..50 {
+///     losses.extend(trainer.step(&tokens)?);
+/// }
+/// let model = trainer.finish();
+/// assert!(losses[49] < 0.1 * losses[0]);
+/// # }
+/// # Ok::<(), radio_models::Error>(())
+/// ```
+pub struct Trainer<M: Autoencoder> {
+    options: TrainerOptions,
+    model: M,
+    optimizer: ModuleOptimizer,
+    steps: usize,
+    window: Window<M>,
+    position: Position,
+    history: History,
+    best: Option<Best<M>>,
+}
+
+/// What was added up since the last step.
+struct Window<M> {
+    gradients: GradientsAccumulator<M>,
+    /// Sum of squares, shape `(1)`, on the device.
+    squares: Option<Tensor<1>>,
+    good: usize,
+    batches: usize,
+}
+
+impl<M> Default for Window<M> {
+    fn default() -> Self {
+        Self {
+            gradients: GradientsAccumulator::new(),
+            squares: None,
+            good: 0,
+            batches: 0,
+        }
+    }
+}
+
+/// The model of the smallest validation loss.
+#[derive(Clone)]
+struct Best<M> {
+    loss: f32,
+    model: M,
+    /// Looks at the validation set since.
+    since: usize,
+}
+
+impl<M: Autoencoder> Trainer<M> {
+    /// Takes a model and makes it ready for training, where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for an option outside its range.
+    pub fn new(options: TrainerOptions, model: M) -> Result<Self> {
+        options.check()?;
+        let optimizer = AdamWConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(options.weight_decay)
+            .init();
+        let mut model = model.train();
+        if options.recompute {
+            let device = model.device().gradient_checkpointing();
+            model = model.to_device(&device);
+        }
+        Ok(Self {
+            options,
+            model,
+            optimizer,
+            steps: 0,
+            window: Window::default(),
+            position: Position::default(),
+            history: History::default(),
+            best: None,
+        })
+    }
+
+    /// Learns from one batch; the result is its loss before this step, per good pixel.
+    ///
+    /// `None` says that the batch had no good pixel: nothing was learned and the step does not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`accumulate`](Self::accumulate) and [`update`](Self::update).
+    pub fn step(&mut self, tokens: &Tokens<'_>) -> Result<Option<f32>> {
+        self.accumulate(tokens)?;
+        Ok(self.update()?.map(|record| record.loss))
+    }
+
+    /// Adds the gradient of one batch to those since the last step.
+    ///
+    /// The first batch says by which tokenizer all others have to be made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] and [`Error::Tokenizer`] where the tokens are not of the model's kind, [`Error::Execution`] where
+    /// the device fails. Nothing was added.
+    ///
+    /// # Complexity
+    ///
+    /// As three passes of the batch through the model. Memory for the activations of one batch, and one more copy of the weights.
+    pub fn accumulate(&mut self, tokens: &Tokens<'_>) -> Result<()> {
+        if self.steps == 0
+            && let (None, Some(tokenizer)) = (&self.model.origin().tokenizer, tokens.tokenizer())
+        {
+            let mut origin = self.model.origin().clone();
+            origin.tokenizer = Some(tokenizer.to_owned());
+            self.model = self.model.clone().with_origin(origin);
+        }
+        let draw = self.steps as u64;
+        let Some((squares, good)) = self.model.loss(tokens, self.options.sigma_floor, draw)? else {
+            return Ok(());
+        };
+        let gradients = GradientsParams::from_grads(squares.backward(), &self.model);
+        self.window.gradients.accumulate(&self.model, gradients);
+        // Without its graph, which holds the activations.
+        let squares = squares.without_autodiff();
+        self.window.squares = Some(match self.window.squares.take() {
+            Some(sum) => sum + squares,
+            None => squares,
+        });
+        self.window.good += good;
+        self.window.batches += 1;
+        Ok(())
+    }
+
+    /// Makes a step with the gradients that were added up.
+    ///
+    /// `None` says that there was no good pixel: nothing was learned and the step does not count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Diverged`] where the loss or its gradient is not finite, [`Error::Execution`] where the device fails. The model
+    /// stays as it was, and what was added up is dropped.
+    ///
+    /// # Complexity
+    ///
+    /// O(parameters).
+    ///
+    /// # References
+    ///
+    /// Loshchilov & Hutter 2019 (AdamW), algorithm 2; Pascanu et al. 2013, algorithm 1, for the clipping by norm.
+    pub fn update(&mut self) -> Result<Option<Record>> {
+        let mut window = std::mem::take(&mut self.window);
+        let Some(squares) = window.squares else {
+            return Ok(None);
+        };
+        let gradients = window.gradients.grads();
+        let good = window.good as f32;
+        let loss = scalar(squares)? / good;
+        let norm = match gradients::norm(&self.model, &gradients) {
+            Some(norm) => scalar(norm)? / good,
+            None => 0.0,
+        };
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(Error::Diverged { step: self.steps });
+        }
+        let shortened = if norm > self.options.clip_norm {
+            self.options.clip_norm / norm
+        } else {
+            1.0
+        };
+        let gradients = gradients::scaled(&self.model, gradients, shortened / good);
+        let learning_rate = self.options.learning_rate_at(self.steps);
+        self.model = self.optimizer.step(learning_rate, self.model.clone(), gradients);
+        self.steps += 1;
+        Ok(Some(Record {
+            step: self.steps,
+            epoch: self.position.epoch,
+            loss,
+            validation: None,
+            learning_rate,
+            gradient_norm: norm,
+        }))
+    }
+
+    /// The loss of a batch, as a sum and its number of pixels, without learning from it. What a masked autoencoder hides is the
+    /// same in every call.
+    fn validation_loss(&self, model: &M, tokens: &Tokens<'_>) -> Result<(f64, usize)> {
+        match model.loss(tokens, self.options.sigma_floor, u64::MAX - 1)? {
+            Some((squares, good)) => Ok((f64::from(scalar(squares)?), good)),
+            None => Ok((0.0, 0)),
+        }
+    }
+
+    /// Steps that were made.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// How to train.
+    #[must_use]
+    pub fn options(&self) -> &TrainerOptions {
+        &self.options
+    }
+
+    /// What [`fit`](Self::fit) did so far, step by step.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The model as it is now, for a look in between.
+    #[must_use]
+    pub fn model(&self) -> M {
+        self.model.valid()
+    }
+
+    /// The trained model, ready for use: that of the smallest validation loss, or the last where there was no validation. It
+    /// can be trained further by another trainer.
+    #[must_use]
+    pub fn finish(self) -> M {
+        match self.best {
+            Some(best) => best.model,
+            None => self.model.valid(),
+        }
+    }
+}
+
+impl<M: Autoencoder> std::fmt::Debug for Trainer<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The optimizer cannot be shown.
+        f.debug_struct("Trainer")
+            .field("options", &self.options)
+            .field("model", &self.model)
+            .field("steps", &self.steps)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+fn scalar(tensor: Tensor<1>) -> Result<f32> {
+    let action = "reading the loss";
+    read(tensor, action)?
+        .first()
+        .copied()
+        .ok_or_else(|| Error::execution(action, Source::from("no value")))
+}
