@@ -20,6 +20,7 @@ mod loss;
 mod quality;
 mod real;
 mod score_file;
+mod score_file_kills;
 mod scores;
 mod shapes;
 mod trainer;
