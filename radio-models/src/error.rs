@@ -121,6 +121,25 @@ pub enum Error {
         source: Source,
     },
 
+    /// Another process, or another writer in this one, is at work on the same file: wait for its end.
+    #[error("another writer is at work on {path:?}")]
+    Busy {
+        /// The file that shall be there in the end.
+        path: PathBuf,
+    },
+
+    /// There are scores that were not finished, and they cannot be gone on with: finish them with what they are of, or
+    /// give them up with [`ScoreFile::create`](crate::ScoreFile::create), or remove the folder.
+    #[error(
+        "cannot go on with the unfinished scores in {path:?}: {reason}; finish those, or begin anew with ScoreFile::create"
+    )]
+    Unfinished {
+        /// The folder that they are in.
+        path: PathBuf,
+        /// What they are.
+        reason: String,
+    },
+
     /// The scores could not be put into an Arrow batch.
     #[error("cannot make a record batch of the scores")]
     Arrow {

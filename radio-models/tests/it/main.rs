@@ -26,6 +26,7 @@ mod pca;
 mod quality;
 mod real;
 mod score_file;
+mod score_file_kills;
 mod scores;
 mod shapes;
 mod trainer;
