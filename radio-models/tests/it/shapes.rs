@@ -1,9 +1,9 @@
 //! What does not fit together is refused by name, before any work.
 
 use ndarray::{Array2, Array3};
-use radio_models::{AnomalyScorer, Error, PatchAutoencoderConfig, Tokens, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, Error, PatchAutoencoderConfig, Tokens, Trainer, TrainerOptions};
 
-use crate::common::{Batch, model, small, survey};
+use crate::common::{Batch, device, model, small, survey};
 
 #[track_caller]
 fn refused(error: &Error, words: &[&str]) {
@@ -47,8 +47,8 @@ fn tokens_must_fit_the_model() {
 
 #[test]
 fn sizes_must_be_possible() {
-    let cpu = device("cpu").unwrap();
-    let check = |config: PatchAutoencoderConfig, name: &str| refused(&config.init(&cpu).unwrap_err(), &[name]);
+    let device = device();
+    let check = |config: PatchAutoencoderConfig, name: &str| refused(&config.init(&device).unwrap_err(), &[name]);
     check(PatchAutoencoderConfig::new(0, 8), "tokens is 0");
     check(PatchAutoencoderConfig::new(5, 0), "patch is 0");
     check(small(5, 8).with_patch_width(0), "patch_width is 0");
