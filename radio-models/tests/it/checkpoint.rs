@@ -1,11 +1,11 @@
 use std::fs;
 
-use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions, device};
+use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions};
 
-use crate::common::{model, small, survey};
+use crate::common::{device, model, small, survey};
 
 fn load(path: &std::path::Path) -> Result<ConvAutoencoder, Error> {
-    ConvAutoencoder::load(path, &device("cpu").unwrap())
+    ConvAutoencoder::load(path, &device())
 }
 
 #[test]
@@ -59,9 +59,19 @@ fn the_fingerprint_is_the_same_everywhere() {
         .with_latent(2)
         .with_seed(1);
     assert_eq!(
-        config.init(&device("cpu").unwrap()).unwrap().fingerprint().unwrap(),
+        config.init(&device()).unwrap().fingerprint().unwrap(),
         "f5c0ef4191f379ae"
     );
+}
+
+#[test]
+fn the_seed_makes_the_weights() {
+    let fingerprint = |seed: u64| {
+        let config = ConvAutoencoderConfig::new(3, 4).with_seed(seed);
+        config.init(&device()).unwrap().fingerprint().unwrap()
+    };
+    assert_eq!(fingerprint(7), fingerprint(7));
+    assert_ne!(fingerprint(7), fingerprint(8));
 }
 
 #[test]
@@ -97,11 +107,7 @@ fn missing_places_are_named() {
     let path = folder.path().join("nowhere").join("model.safetensors");
     for error in [
         load(&path).unwrap_err(),
-        small(2, 3)
-            .init(&device("cpu").unwrap())
-            .unwrap()
-            .save(&path)
-            .unwrap_err(),
+        small(2, 3).init(&device()).unwrap().save(&path).unwrap_err(),
     ] {
         assert!(matches!(error, Error::File { .. }), "{error:?}");
         assert!(error.to_string().contains("nowhere"), "{error}");

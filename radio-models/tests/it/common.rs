@@ -4,9 +4,17 @@ use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, Array3, Axis};
 use radio_models::burn::store::{ModuleSnapshot, bridge};
-use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Tokens, device};
+use radio_models::burn::tensor::Device;
+use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Tokens};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+
+/// The device that the tests run on: the one that `RADIO_DEVICE` names, by default the CPU.
+pub(crate) fn device() -> Device {
+    let default = if cfg!(feature = "flex") { "cpu" } else { "tch" };
+    let name = std::env::var("RADIO_DEVICE").unwrap_or_else(|_| default.to_owned());
+    radio_models::device(&name).unwrap()
+}
 
 /// A batch that owns its arrays.
 #[derive(Clone, Debug)]
@@ -84,7 +92,7 @@ pub(crate) fn normal(rng: &mut Xoshiro256PlusPlus) -> f32 {
 }
 
 pub(crate) fn model(tokens: usize, patch: usize) -> ConvAutoencoder {
-    small(tokens, patch).init(&device("cpu").unwrap()).unwrap()
+    small(tokens, patch).init(&device()).unwrap()
 }
 
 pub(crate) fn small(tokens: usize, patch: usize) -> ConvAutoencoderConfig {

@@ -8,6 +8,7 @@ fn refused(name: &str, help: &str) {
 }
 
 #[test]
+#[cfg(feature = "flex")]
 fn the_cpu_has_two_names() {
     assert_eq!(device("cpu").unwrap(), device("flex").unwrap());
     assert!(!device("cpu").unwrap().is_autodiff());
@@ -29,6 +30,13 @@ fn unknown_names_are_refused() {
     ] {
         refused(name, "known are cpu, tch");
     }
+}
+
+#[test]
+#[cfg(not(feature = "flex"))]
+fn no_other_library_stands_in_for_the_cpu() {
+    refused("cpu", "feature \"flex\"");
+    refused("flex", "feature \"flex\"");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Tests of the public interface.
-#![cfg(feature = "flex")]
+#![cfg(any(feature = "flex", feature = "tch"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +14,7 @@
 
 mod checkpoint;
 mod common;
+#[cfg(feature = "flex")]
 mod determinism;
 mod device;
 mod evaluation;

@@ -1,11 +1,11 @@
 //! Does it do what it is for? Thresholds lie well away from what was measured, which the comments give.
 
 use ndarray::s;
-use radio_models::{AnomalyScorer, ConvAutoencoder, ConvAutoencoderConfig, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, ConvAutoencoder, ConvAutoencoderConfig, Trainer, TrainerOptions};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::common::survey;
+use crate::common::{device, survey};
 
 const TOKENS: usize = 16;
 const PATCH: usize = 16;
@@ -20,7 +20,7 @@ fn trained() -> (ConvAutoencoder, Vec<f32>) {
     let options = TrainerOptions::default()
         .with_steps(STEPS as usize)
         .with_learning_rate(8e-3);
-    let mut trainer = Trainer::new(options, config.init(&device("cpu").unwrap()).unwrap()).unwrap();
+    let mut trainer = Trainer::new(options, config.init(&device()).unwrap()).unwrap();
     let batches = (0..STEPS).map(|seed| survey(seed, 64, TOKENS, PATCH));
     let losses = batches
         .filter_map(|batch| trainer.step(&batch.tokens()).unwrap())

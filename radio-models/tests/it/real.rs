@@ -9,9 +9,9 @@ use arrow_array::types::{Float32Type, Int64Type};
 use arrow_array::{FixedSizeListArray, RecordBatch};
 use ndarray::Array3;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use radio_models::{AnomalyScorer, ConvAutoencoderConfig, Score, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, ConvAutoencoderConfig, Score, Trainer, TrainerOptions};
 
-use crate::common::{Batch, good};
+use crate::common::{Batch, device, good};
 
 const PIXELS: usize = 7781;
 const PATCH: usize = 32;
@@ -100,7 +100,7 @@ fn desi_spectra_can_be_learned_and_scored() {
         .with_width(8)
         .with_hidden(64)
         .with_latent(8);
-    let model = config.init(&device("cpu").unwrap()).unwrap();
+    let model = config.init(&device()).unwrap();
     let mut trainer = Trainer::new(TrainerOptions::default().with_steps(150), model).unwrap();
     let losses: Vec<f32> = (0..150)
         .filter_map(|_| trainer.step(&batch.tokens()).unwrap())

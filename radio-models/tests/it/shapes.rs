@@ -3,10 +3,9 @@
 use ndarray::{Array2, Array3};
 use radio_models::{
     AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, MaskedAutoencoderConfig, Tokens, Trainer, TrainerOptions,
-    device,
 };
 
-use crate::common::{Batch, model, small, survey};
+use crate::common::{Batch, device, model, small, survey};
 
 #[track_caller]
 fn refused(error: &Error, words: &[&str]) {
@@ -49,8 +48,8 @@ fn tokens_must_fit_the_model() {
 
 #[test]
 fn sizes_must_be_possible() {
-    let cpu = device("cpu").unwrap();
-    let check = |config: ConvAutoencoderConfig, name: &str| refused(&config.init(&cpu).unwrap_err(), &[name]);
+    let device = device();
+    let check = |config: ConvAutoencoderConfig, name: &str| refused(&config.init(&device).unwrap_err(), &[name]);
     check(ConvAutoencoderConfig::new(0, 8), "tokens is 0");
     check(ConvAutoencoderConfig::new(5, 0), "patch is 0");
     check(small(5, 8).with_width(0), "width is 0");
@@ -124,6 +123,6 @@ fn parameters_are_counted() {
     let block = layers(&[(6, 6), (6, 12), (6, 6), (6, 12), (12, 6)]) + 4 * 6;
     let masked = layers(&[(8, 6), (6, 8)]) + 4 * block + 4 * 6 + 6;
     assert_eq!(config.parameters(), Some(masked));
-    let model = config.init(&device("cpu").unwrap()).unwrap();
+    let model = config.init(&crate::common::device()).unwrap();
     assert_eq!(radio_models::burn::module::Module::num_params(&model), masked);
 }

@@ -1,7 +1,7 @@
 use ndarray::Axis;
-use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions, device};
+use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions};
 
-use crate::common::{model, survey};
+use crate::common::{device, model, survey};
 
 #[track_caller]
 fn check_rate(options: &TrainerOptions, step: usize, expected: f64) {
@@ -120,7 +120,7 @@ fn an_outlier_does_not_own_the_training() {
     let train = |value: f32| {
         let mut batch = batch.clone();
         batch.values[[7, 2, 3]] = value;
-        let model = ConvAutoencoderConfig::new(6, 8).init(&device("cpu").unwrap()).unwrap();
+        let model = ConvAutoencoderConfig::new(6, 8).init(&device()).unwrap();
         let mut trainer = Trainer::new(TrainerOptions::default().with_steps(30), model).unwrap();
         let losses: Vec<f32> = (0..30)
             .map(|_| trainer.step(&batch.tokens()).unwrap().unwrap())
