@@ -32,6 +32,10 @@ mod common;
 pub(crate) use common::Result;
 use common::{Split, batches, end, part_of, progress};
 
+/// Models make and drop large tensors all the time, which the system's allocator gives back to the system each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Pixels of a token.
 const PATCH: usize = 32;
 /// Spectra of a training step.

@@ -39,6 +39,10 @@ use judge::Judge;
 use survey::Survey;
 use top::Top;
 
+/// Models make and drop large tensors all the time, which the system's allocator gives back to the system each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Half of the tiles are for tests: two injected spectra in a hundred are few.
 const SPLIT: Split = [0.5, 0.15];
 

@@ -107,7 +107,7 @@ impl<M: Autoencoder> Trainer<M> {
         let mut model = model.train();
         if options.recompute {
             let device = model.device().gradient_checkpointing();
-            model = model.to_device(&device);
+            model = model.fork(&device);
         }
         Ok(Self {
             options,

@@ -12,16 +12,19 @@
     reason = "a test may say why it was skipped"
 )]
 
+mod calibration;
 mod checkpoint;
 mod common;
 #[cfg(feature = "flex")]
 mod determinism;
 mod device;
 mod evaluation;
+mod fit;
 mod gallery;
 mod injected;
 mod injection;
 mod loss;
+mod masked;
 mod metrics;
 mod pca;
 mod quality;
