@@ -13,8 +13,8 @@
 //! let tokens = Tokens::new(&ids, flux.view(), sigma.view(), wavelength.view(), &snr)?;
 //!
 //! let model = ConvAutoencoderConfig::new(10, 8).init(&device("cpu")?)?;
-//! let mut trainer = Trainer::new(TrainerOptions::default().with_steps(100), model)?;
-//! for _ in 0..100 {
+//! let mut trainer = Trainer::new(TrainerOptions::default().with_steps(200), model)?;
+//! for _ in 0..200 {
 //!     trainer.step(&tokens)?; // in real life, another batch each time
 //! }
 //! let scores = AnomalyScorer::new(trainer.finish()).score(&tokens)?;
