@@ -12,7 +12,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use radio_datasheet::{Answers, Datasheet};
@@ -21,8 +21,8 @@ use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, S
 use radio_io::mock::Mock;
 use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle};
 use radio_models::{
-    AnomalyScorer, Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Ending, Part, Position, ScoreFile, Trainer,
-    TrainerOptions,
+    AnomalyScorer, Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Ending, Error as ModelError, Part, Position,
+    ScoreFile, Trainer, TrainerOptions,
 };
 use radio_tokenize::Tokenizer;
 
@@ -30,7 +30,7 @@ use radio_tokenize::Tokenizer;
 mod common;
 
 pub(crate) use common::Result;
-use common::{Split, batches, end, part_of, progress};
+use common::{Split, batches, end, part_of, progress, recorded};
 
 /// Models make and drop large tensors all the time, which the system's allocator gives back to the system each time.
 #[global_allocator]
@@ -399,32 +399,31 @@ fn score(
     out: &Path,
     report: &Report,
 ) -> Result<Vec<AnomalyScore>> {
-    let hash = scorer.model().fingerprint()?;
-    let mut file = ScoreFile::create(out.join("scores.parquet"), &format!("autoencoder-{hash}"), &hash)?;
+    let (path, hash) = (out.join("scores.parquet"), scorer.model().fingerprint()?);
+    let run = format!("autoencoder-{hash}");
+    // Where a run with the same model was stopped, this one goes on.
+    let mut file = match ScoreFile::resume(&path, &run, &hash) {
+        Err(ModelError::Unfinished { .. }) => ScoreFile::create(&path, &run, &hash)?,
+        file => file?,
+    };
     let bar = progress("scoring", plan.rows());
-    let (mut scores, mut rows) = (Vec::new(), 0);
-    let step = Instant::now();
-    for tokens in batches(plan, read, tokenizer, Position::default())? {
+    let (mut rows, before, step) = (file.rows(), file.rows(), Instant::now());
+    let mut busy = Duration::ZERO;
+    for tokens in batches(plan, read, tokenizer, Position::default().with_batch(file.batches()))? {
         let tokens = tokens?;
-        let scored = scorer.score(&tokens)?;
-        file.write(&scored)?;
-        // A dead fibre has no score: it is in the file with its flag, but not among the anomalies.
-        scores.extend(scored.rows.iter().filter_map(|row| {
-            let mut score = AnomalyScore::new(row.targetid, row.score?);
-            (score.score_raw, score.snr) = (row.score_raw, row.snr);
-            (score.worst_wavelength, score.flags) = (row.worst_wavelength, row.flags.into());
-            Some(score)
-        }));
+        let start = Instant::now();
+        let scores = scorer.score(&tokens)?;
+        busy += start.elapsed();
+        file.write(&scores)?;
         rows += tokens.rows() as u64;
         bar.set_position(rows);
     }
     file.finish()?;
-    report.add(
-        "tokenize + score",
-        rows,
-        step,
-        &format!("{} without a good pixel", rows - scores.len() as u64),
-    );
+    let busy = 100.0 * busy.as_secs_f64() / step.elapsed().as_secs_f64().max(1e-9);
+    let scores = recorded(&path)?;
+    let dead = rows - scores.len() as u64;
+    let what = format!("{dead} without a good pixel; the model was busy {busy:.0} % of the time");
+    report.add("tokenize + score", rows - before, step, &what);
     Ok(scores)
 }
 

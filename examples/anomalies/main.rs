@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use radio_index::blocking::Index;
-use radio_index::{AnomalyScore, KeyColumns, Run, Selection, SyncOptions};
+use radio_index::{KeyColumns, Run, Selection, SyncOptions};
 use radio_io::Shuffle;
 use radio_io::mock::Mock;
 use radio_models::gallery::Gallery;
@@ -34,7 +34,7 @@ use radio_models::{
 };
 
 pub(crate) use common::Result;
-use common::{Split, end, part_of, progress};
+use common::{Split, end, part_of, progress, recorded};
 use judge::Judge;
 use survey::Survey;
 use top::Top;
@@ -218,20 +218,15 @@ fn judged<M: Autoencoder>(scorer: AnomalyScorer<M>, survey: &Survey, index: &Ind
     };
     let hash = scorer.model().fingerprint()?;
     let run = Run::new(format!("{}-{hash}", M::ARCHITECTURE)).with_model_hash(&hash);
-    let mut file = ScoreFile::create(options.out.join("scores.parquet"), &run.name, &hash)?;
-    let (mut judge, mut top, mut recorded) = (Judge::default(), Top::new(options.gallery), Vec::new());
+    let path = options.out.join("scores.parquet");
+    let mut file = ScoreFile::create(&path, &run.name, &hash)?;
+    let (mut judge, mut top) = (Judge::default(), Top::new(options.gallery));
     let bar = progress("scoring", plan.rows());
     let step = Instant::now();
     for piece in survey.pieces(&plan, &survey.read, Position::default())? {
         let piece = piece?;
         let scores = scorer.score(&piece.tokens)?;
         file.write(&scores)?;
-        recorded.extend(scores.rows.iter().filter_map(|row| {
-            let mut score = AnomalyScore::new(row.targetid, row.score?);
-            (score.score_raw, score.snr) = (row.score_raw, row.snr);
-            (score.worst_wavelength, score.flags) = (row.worst_wavelength, row.flags.into());
-            Some(score)
-        }));
         top.add(&piece, &scores);
         bar.inc(piece.tokens.rows() as u64);
         judge.add(piece, &scores);
@@ -243,10 +238,11 @@ fn judged<M: Autoencoder>(scorer: AnomalyScorer<M>, survey: &Survey, index: &Ind
         plan.rows(),
         step.elapsed().as_secs_f64()
     );
-    index.record_scores(&run, recorded)?;
+    index.record_scores(&run, recorded(&path)?)?;
 
     let mut gallery = Gallery::new("The most unusual spectra")
         .subtitle(format!("{} spectra, scored by {}", plan.rows(), run.name))
+        .flux_unit("1e-17 erg/(s cm² Å)")
         .acknowledge(options.credit.as_deref().unwrap_or(survey.credit()));
     gallery.extend(top.candidates(&scorer)?);
     let path = options.out.join("gallery.html");

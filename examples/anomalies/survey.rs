@@ -6,7 +6,7 @@ use radio_models::injection::{Donor, Injector, InjectorOptions, Label, Spectrum}
 use radio_models::{Part, Position, Tokens};
 use radio_tokenize::{TokenBatch, Tokenizer};
 
-use crate::common::{as_tokens, cut, part_of};
+use crate::common::{ahead, as_tokens, cut, part_of};
 use crate::{Options, Result, SPLIT};
 
 /// Pixels of a token.
@@ -44,20 +44,19 @@ impl Survey {
         let read = ReadOptions::default()
             .with_bad_tiles(BadTiles::Skip)
             .with_batch_rows(256.try_into()?);
-        let with = |columns: &[&str]| {
-            let read = read.clone().with_columns(columns.iter().copied());
-            let first = Reader::new(plan, read.clone())?.next().transpose()?;
-            Ok::<_, radio_io::Error>((read, first))
-        };
         // DESI's tiles have their names for what was observed, SDSS' others, and some have none.
-        let (read, first) = with(&["spectype", "z", "target_ra", "target_dec"])
-            .or_else(|_| with(&["CLASS", "Z"]))
-            .or_else(|_| with(&[]))?;
-        let longest = first
-            .iter()
-            .flat_map(SpectrumBatch::spectra)
-            .map(|spectrum| spectrum.flux.len())
-            .max();
+        let names: [&[&str]; 3] = [&["spectype", "z", "target_ra", "target_dec"], &["CLASS", "Z"], &[]];
+        let mut found = None;
+        for columns in names {
+            let read = read.clone().with_columns(columns.iter().copied());
+            // A tile without these columns is skipped.
+            if let Some(first) = Reader::new(plan, read.clone())?.next().transpose()? {
+                found = Some((read, first));
+                break;
+            }
+        }
+        let (read, first) = found.ok_or("no tile has a spectrum that can be read")?;
+        let longest = first.spectra().map(|spectrum| spectrum.flux.len()).max();
         let tokenizer = Tokenizer::new(PATCH);
         let tokens = tokenizer.tokens(longest.unwrap_or_default().max(PIXELS));
         let mut survey = Self {
@@ -103,7 +102,8 @@ impl Survey {
         let start = Reader::new(plan, read.clone())?.state().at(position.batch);
         let (tokenizer, injector) = (self.tokenizer.clone(), self.injector.clone());
         let reader = Reader::resume(plan, read, &start)?;
-        Ok(reader.map(move |batch| Piece::new(batch?, &tokenizer, injector.as_ref())))
+        let pieces = reader.map(move |batch| Piece::new(batch?, &tokenizer, injector.as_ref()));
+        Ok(ahead(pieces))
     }
 
     /// The same, for a model.

@@ -2,11 +2,19 @@
 #![allow(dead_code, reason = "no example needs all of it")]
 
 use std::error::Error;
+use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt32Type};
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::ArrayView2;
-use radio_index::ReadPlan;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use radio_index::{AnomalyScore, ReadPlan};
 use radio_io::{ReadOptions, Reader, SpectrumBatch};
 use radio_models::{Part, Position, Tokens};
 use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
@@ -68,7 +76,54 @@ pub(crate) fn batches(
     let read = read.clone().with_epoch(position.epoch);
     let start = Reader::new(plan, read.clone())?.state().at(position.batch);
     let tokenizer = tokenizer.clone();
-    Ok(Reader::resume(plan, read, &start)?.map(move |batch| tokenize(&tokenizer, &batch?)))
+    let reader = Reader::resume(plan, read, &start)?;
+    Ok(ahead(reader.map(move |batch| tokenize(&tokenizer, &batch?))))
+}
+
+/// The same items, made on a thread of their own, two ahead: a model does not wait for its next batch.
+pub(crate) fn ahead<T: Send + 'static>(items: impl Iterator<Item = T> + Send + 'static) -> impl Iterator<Item = T> {
+    let (sender, receiver) = mpsc::sync_channel(2);
+    thread::spawn(move || {
+        for item in items {
+            // Nobody wants the rest.
+            if sender.send(item).is_err() {
+                break;
+            }
+        }
+    });
+    receiver.into_iter()
+}
+
+/// The scores in a file, as the index records them. A dead fibre has none: it is in the file with its flag, but not among the
+/// anomalies.
+pub(crate) fn recorded(path: &Path) -> Result<Vec<AnomalyScore>> {
+    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut scores = Vec::new();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+        let batch = batch?;
+        let numbers = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Float64Type>();
+        let id = batch
+            .column_by_name("targetid")
+            .and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let flags = batch
+            .column_by_name("flags")
+            .and_then(|column| column.as_primitive_opt::<UInt32Type>());
+        let (Some(id), Some(flags), Some(score)) = (id, flags, numbers("score")) else {
+            return Err(format!("{}: no file of scores", path.display()).into());
+        };
+        let number = |name: &str, row: usize| {
+            numbers(name)
+                .filter(|column| column.is_valid(row))
+                .map(|column| column.value(row))
+        };
+        for row in (0..batch.num_rows()).filter(|&row| score.is_valid(row)) {
+            let mut one = AnomalyScore::new(id.value(row), score.value(row));
+            (one.score_raw, one.snr) = (number("score_raw", row), number("snr", row));
+            (one.worst_wavelength, one.flags) = (number("worst_wavelength", row), flags.value(row).into());
+            scores.push(one);
+        }
+    }
+    Ok(scores)
 }
 
 /// Spectra with one wavelength grid, or with a grid each, into patches.

@@ -47,6 +47,7 @@ mod checkpoint;
 mod conv;
 mod device;
 mod error;
+mod files;
 pub mod gallery;
 pub mod injection;
 mod layers;

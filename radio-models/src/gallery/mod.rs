@@ -28,11 +28,11 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 mod axis;
 mod candidate;
 mod columns;
-mod file;
 mod lines;
 mod page;
 mod plot;
@@ -144,7 +144,7 @@ impl Gallery {
     /// [`Error::File`] where the folder does not exist, cannot be written to or is full.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        file::replace(path, self.to_html().as_bytes()).map_err(|e| Error::file("write the gallery", path, e))
+        files::replace(path, self.to_html().as_bytes()).map_err(|e| Error::file("write the gallery", path, e))
     }
 }
 

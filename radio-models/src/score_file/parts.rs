@@ -14,9 +14,10 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
-use super::disk::{self, LOCK, sync_folder};
+use super::disk::{self, LOCK};
 use super::{Origin, join};
 use crate::error::{Error, Result, Source};
+use crate::files::sync_folder;
 use crate::scorer::Scores;
 
 const TEMPORARY: &str = "new.tmp";

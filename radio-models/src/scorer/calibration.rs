@@ -57,7 +57,7 @@ impl Calibration {
     }
 
     /// Replaces raw scores by calibrated ones. The row must have scores.
-    pub(super) fn apply(&self, kind: ScoreKind, latent: ArrayView1<'_, f32>, score: &mut Score) {
+    pub(super) fn apply(&self, kind: ScoreKind, latent: &ArrayView1<'_, f32>, score: &mut Score) {
         let snr = score.snr.unwrap_or_default();
         let unusual =
             |usual: &Usual, raw: Option<f64>| raw.map(|raw| usual.deviation(snr, raw)).filter(|x| x.is_finite());
@@ -109,7 +109,7 @@ impl Collected {
         self.rows.extend(rows.filter_map(|(((fit, &id), &snr), latent)| {
             Some(Row {
                 order: scramble(id as u64),
-                snr: f64::from(snr).max(-1e9).min(1e9),
+                snr: if snr.is_finite() { f64::from(snr) } else { 0.0 },
                 chi2: log(fit.chi2?),
                 worst_patch: fit.worst_patch?.asinh(),
                 latent: latent.to_vec(),
@@ -137,10 +137,10 @@ impl Collected {
         let latent: Vec<f32> = self.rows.iter().flat_map(|row| row.latent.iter().copied()).collect();
         let latent = ArrayView2::from_shape((rows, self.width), &latent)
             .map_err(|e| Error::execution("calibrating scores", e))?;
-        let density = Density::new(latent);
+        let density = Density::new(&latent);
         let distances = latent.outer_iter().enumerate().map(|(i, latent)| {
             // Not to itself.
-            log(density.distance(latent, (i < PLACES).then_some(i)))
+            log(density.distance(&latent, (i < PLACES).then_some(i)))
         });
         let of = |number: fn(&Row) -> f64| self.rows.iter().map(|row| (row.snr, number(row))).collect();
         Ok(Calibration {

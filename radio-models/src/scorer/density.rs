@@ -19,7 +19,7 @@ pub(super) const PLACES: usize = 2048;
 
 impl Density {
     /// Of latent vectors `(n, latent)`, of which the first [`PLACES`] are kept.
-    pub(super) fn new(latent: ArrayView2<'_, f32>) -> Self {
+    pub(super) fn new(latent: &ArrayView2<'_, f32>) -> Self {
         let scale: Vec<f32> = latent
             .columns()
             .into_iter()
@@ -43,7 +43,7 @@ impl Density {
     }
 
     /// Distance to the second-nearest place, without the one at `except`.
-    pub(super) fn distance(&self, latent: ArrayView1<'_, f32>, except: Option<usize>) -> f64 {
+    pub(super) fn distance(&self, latent: &ArrayView1<'_, f32>, except: Option<usize>) -> f64 {
         let latent: Vec<f32> = latent.iter().zip(&self.scale).map(|(x, scale)| x * scale).collect();
         let mut nearest = [f32::INFINITY; NEIGHBOUR];
         for (i, place) in self.places.chunks_exact(latent.len().max(1)).enumerate() {

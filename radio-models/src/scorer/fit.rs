@@ -21,9 +21,9 @@ pub(super) struct Fit {
 
 /// Compares one spectrum, shape `(t, p)`, with its reconstruction.
 pub(super) fn fit(
-    flux: ArrayView2<'_, f32>,
-    sigma: ArrayView2<'_, f32>,
-    model: ArrayView2<'_, f32>,
+    flux: &ArrayView2<'_, f32>,
+    sigma: &ArrayView2<'_, f32>,
+    model: &ArrayView2<'_, f32>,
     sigma_floor: f32,
 ) -> Fit {
     let (mut chi2, mut square, mut good) = (0.0, 0.0, 0usize);

@@ -187,7 +187,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
                 ..Score::default()
             };
             if fit.flags == 0 {
-                let latent = latent.row(row);
+                let latent = &latent.row(row);
                 match calibration {
                     Some(calibration) => calibration.apply(kind, latent, &mut score),
                     None => score.score = kind.raw(&score),
@@ -212,7 +212,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         let fits = (0..tokens.rows()).into_par_iter().map(|row| {
             let [flux, sigma, model] =
                 [values, errors, model.values.view()].map(|array| array.index_axis_move(Axis(0), row));
-            fit(flux.view(), sigma.view(), model.view(), floor)
+            fit(&flux, &sigma, &model, floor)
         });
         Ok((fits.collect(), model.latent))
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Best, History, Position, Trainer, TrainerOptions};
 use crate::error::{Error, Result};
+use crate::files::sync_folder;
 use crate::model::Autoencoder;
 
 const MODEL: &str = "model.safetensors";
@@ -114,7 +115,7 @@ impl<M: Autoencoder> Trainer<M> {
             fs::remove_dir_all(&complete).map_err(failed)?;
         }
         fs::rename(&new, &complete).map_err(failed)?;
-        sync_folder(folder).map_err(failed)?;
+        sync_folder(&complete).map_err(failed)?;
         for (_, path) in before.iter().filter(|(steps, _)| *steps != self.steps) {
             fs::remove_dir_all(path).map_err(|e| Error::file("remove the old checkpoint", path, e))?;
         }
@@ -139,13 +140,4 @@ fn checkpoints(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Makes new names survive a power cut.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
 }

@@ -19,6 +19,14 @@ pub struct Position {
     pub batch: u64,
 }
 
+impl Position {
+    /// The same pass, after so many batches.
+    #[must_use]
+    pub fn with_batch(self, batch: u64) -> Self {
+        Self { batch, ..self }
+    }
+}
+
 /// Why a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::picture;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// What one step was like.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,9 +73,7 @@ impl History {
             text.push_str(&line(record)?);
         }
         // In one go, so that a crash does not leave half of the steps of an earlier process.
-        let new = path.with_extension("jsonl.new");
-        fs::write(&new, text).map_err(failed)?;
-        fs::rename(&new, &path).map_err(failed)?;
+        files::replace(&path, text.as_bytes()).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
         self.log = Some((file, path));
         Ok(())
@@ -92,7 +91,8 @@ impl History {
     /// Draws the losses so far into the folder.
     pub(super) fn draw(&self, folder: &Path) -> Result<()> {
         let path = folder.join("losses.svg");
-        fs::write(&path, picture::losses(&self.records)).map_err(|e| Error::file("draw the losses", &path, e))
+        files::replace(&path, picture::losses(&self.records).as_bytes())
+            .map_err(|e| Error::file("draw the losses", &path, e))
     }
 
     /// The losses as a picture in SVG, on a logarithmic scale.

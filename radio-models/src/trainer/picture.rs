@@ -13,7 +13,7 @@ const Y: [f64; 2] = [40.0, 370.0];
 const POINTS: usize = 600;
 
 const STYLE: &str = "text{font:13px sans-serif;fill:#444}.grid{stroke:#ddd}.training{stroke:#0072b2}.validation{stroke:#d55e00}\
-                     .curve{fill:none;stroke-width:1.8}.validation.dot{fill:#d55e00}.title{font-size:16px;fill:#111}";
+                     .curve{fill:none;stroke-width:1.8}.training.name{fill:#0072b2;stroke:none}.validation.name{fill:#d55e00;stroke:none}.title{font-size:16px;fill:#111}";
 
 /// Loss against step, the loss on a logarithmic scale.
 pub(super) fn losses(records: &[Record]) -> String {
@@ -78,7 +78,7 @@ pub(super) fn losses(records: &[Record]) -> String {
         Y[1] + 38.0
     );
     for (name, curve) in [("training", &training), ("validation", &validation)] {
-        let Some(&(last_step, last)) = curve.last() else {
+        let Some(&(_, last)) = curve.last() else {
             continue;
         };
         svg.push_str("<path class=\"curve ");
@@ -87,13 +87,10 @@ pub(super) fn losses(records: &[Record]) -> String {
             let _ = write!(svg, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, x(step), y(loss));
         }
         svg.push_str("\"/>\n");
-        // Above and below, so that the two names do not lie on each other.
-        let shift = if name == "training" { 18.0 } else { -10.0 };
+        let place = if name == "training" { X[1] - 140.0 } else { X[1] };
         let _ = writeln!(
             svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name} {last:.3}</text>",
-            x(last_step),
-            y(last) + shift
+            "<text class=\"{name} name\" x=\"{place}\" y=\"24\" text-anchor=\"end\">{name} {last:.3}</text>"
         );
     }
     svg.push_str("</svg>\n");

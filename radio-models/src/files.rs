@@ -1,4 +1,4 @@
-//! A file that is complete or as it was before.
+//! Files that are complete or as they were before, and names that last.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write as _};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes a file, in place of what has this name: beside it first, then to the disk, then under its name.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let (temporary, mut file) = beside(path)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     drop(file);
@@ -43,15 +43,15 @@ fn beside(path: &Path) -> Result<(PathBuf, File)> {
     }
 }
 
-/// Makes the new name survive a power cut.
+/// Makes a new name survive a power cut.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Elsewhere a folder cannot be opened as a file; the rename itself is atomic.
 #[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(_path: &Path) -> Result<()> {
     Ok(())
 }
