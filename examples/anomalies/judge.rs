@@ -5,8 +5,8 @@ use radio_index::ReadPlan;
 use radio_models::injection::{Comparison, Evaluator, Label};
 use radio_models::{Pca, PcaOptions, Position, Scores, Tokens};
 
-use crate::Result;
-use crate::survey::{Piece, Survey};
+use super::Result;
+use super::survey::{Piece, Survey};
 
 /// Spectra that the principal components are of: 250 MB of values.
 const PCA_ROWS: usize = 8192;

@@ -6,8 +6,8 @@ use radio_models::injection::{Donor, Injector, InjectorOptions, Label, Spectrum}
 use radio_models::{Part, Position, Tokens};
 use radio_tokenize::{TokenBatch, Tokenizer};
 
-use crate::common::{ahead, as_tokens, cut, part_of};
-use crate::{Options, Result, SPLIT};
+use super::common::{ahead, as_tokens, cut, part_of};
+use super::{Options, Result, SPLIT};
 
 /// Pixels of a token.
 const PATCH: usize = 32;

@@ -32,7 +32,7 @@ fn folder_of_real_tiles(survey: &str) -> Option<PathBuf> {
 /// Small enough for a test: what comes out is nonsense, but all of it.
 const MOCK: [&str; 8] = [
     "--spectra",
-    "1500",
+    "4000",
     "--steps",
     "12",
     "--gallery",
@@ -51,7 +51,7 @@ fn anomalies_are_put_in_scored_judged_and_shown() {
     let scores = comparison["scores"].as_array().unwrap();
     assert_eq!(scores.len(), 5);
     for score in scores {
-        let overall = &score["overall"];
+        let overall = &score["evaluation"]["overall"];
         assert!(overall["injected"].as_u64().unwrap() > 20, "{overall}");
         assert!((0.0..=1.0).contains(&overall["auroc"]["value"].as_f64().unwrap()));
     }
@@ -97,7 +97,7 @@ fn anomalies_are_put_in_scored_judged_and_shown() {
         out,
         &[
             "--spectra",
-            "1500",
+            "4000",
             "--model",
             "masked",
             "--scorer",

@@ -6,8 +6,8 @@ use radio_models::gallery::Candidate;
 use radio_models::injection::Label;
 use radio_models::{AnomalyScorer, Autoencoder, Score, Scores, Tokens};
 
-use crate::Result;
-use crate::survey::Piece;
+use super::Result;
+use super::survey::Piece;
 
 /// The spectra with the highest scores so far.
 pub(crate) struct Top {
