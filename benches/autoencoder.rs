@@ -24,6 +24,10 @@ use rand::{RngExt, SeedableRng};
 
 use crate::cpu::Cpu;
 
+/// As a program that trains should have: the system's gives large blocks back after each step, and faults them in again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TOKENS: usize = 244;
 const PATCH: usize = 32;
 /// Spectra of a step in training.

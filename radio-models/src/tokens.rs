@@ -1,8 +1,9 @@
 //! Patches of spectra, as a model reads them.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3};
+use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3, s};
 
 use crate::error::{Error, Result};
 
@@ -145,6 +146,18 @@ impl<'a> Tokens<'a> {
     #[must_use]
     pub fn tokenizer(&self) -> Option<&str> {
         self.tokenizer.as_deref()
+    }
+
+    /// Some of the rows, borrowed.
+    pub(crate) fn part(&self, rows: Range<usize>) -> Tokens<'_> {
+        Tokens {
+            ids: Cow::from(&self.ids[rows.clone()]),
+            values: self.values.slice(s![rows.clone(), .., ..]).into(),
+            errors: self.errors.slice(s![rows.clone(), .., ..]).into(),
+            wavelength: self.wavelength.slice(s![rows.clone(), ..]).into(),
+            snr: Cow::from(&self.snr[rows]),
+            tokenizer: self.tokenizer.as_deref().map(Cow::from),
+        }
     }
 
     /// The input of a model, row-major: the flux, with 0 in every bad pixel.

@@ -8,10 +8,11 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
+use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
 use crate::error::{Error, Result};
 use crate::layers::{Norm, Parameters};
-use crate::model::{Autoencoder, Origin, Reconstruction, array, read, squares, upload};
+use crate::model::{Autoencoder, Origin, read_into, squares, upload};
 use crate::tokens::Tokens;
 use attention::{Block, linear};
 use codes::Codes;
@@ -198,6 +199,7 @@ impl MaskedAutoencoder {
 impl Autoencoder for MaskedAutoencoder {
     type Config = MaskedAutoencoderConfig;
     const ARCHITECTURE: &'static str = "masked-autoencoder";
+    const PART_ROWS: usize = 16;
 
     fn config(&self) -> &MaskedAutoencoderConfig {
         &self.config
@@ -224,12 +226,13 @@ impl Autoencoder for MaskedAutoencoder {
         self.config.width
     }
 
-    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
-        self.fits(tokens)?;
-        let ([token_count, patch], width) = (self.shape(), self.config.width);
-        if tokens.rows() == 0 {
-            return Ok(Reconstruction::empty(token_count, patch, width));
-        }
+    fn reconstruct_part(
+        &self,
+        tokens: &Tokens<'_>,
+        into_values: ArrayViewMut3<'_, f32>,
+        into_latent: ArrayViewMut2<'_, f32>,
+    ) -> Result<()> {
+        let ([token_count, _], width) = (self.shape(), self.config.width);
         let device = self.device();
         let (codes, sets, valid) = (Codes::new(&self.config, tokens), self.config.sets(), tokens.valid());
         let (mut values, mut latent): (Option<Tensor<3>>, Option<Tensor<2>>) = (None, None);
@@ -245,12 +248,12 @@ impl Autoencoder for MaskedAutoencoder {
             latent = Some(latent.map_or_else(|| mean.clone(), |sum| sum + mean.clone()));
         }
         let missing = || Error::execution("reconstructing spectra", "no set of tokens");
-        let values = read(values.ok_or_else(missing)?, "reading reconstructed spectra")?;
-        let latent = read(latent.ok_or_else(missing)?, "reading latent vectors")?;
-        Ok(Reconstruction {
-            values: array(values, [tokens.rows(), token_count, patch])?,
-            latent: array(latent, [tokens.rows(), width])?,
-        })
+        read_into(
+            values.ok_or_else(missing)?,
+            into_values,
+            "reading reconstructed spectra",
+        )?;
+        read_into(latent.ok_or_else(missing)?, into_latent, "reading latent vectors")
     }
 
     fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, draw: u64) -> Result<Option<(Tensor<1>, usize)>> {
@@ -293,7 +296,7 @@ impl Autoencoder for MaskedAutoencoder {
         if let Some((name, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
             return option(name, "0".to_owned(), "at least 1");
         }
-        if config.width % config.heads != 0 || config.width % 2 != 0 {
+        if !config.width.is_multiple_of(config.heads) || !config.width.is_multiple_of(2) {
             return option("width", config.width.to_string(), "even, and a multiple of heads");
         }
         if !(0.5..1.0).contains(&config.hidden) {
