@@ -49,7 +49,10 @@ fn a_window_takes_no_more_than_a_batch() {
         config.init(&device).unwrap()
     };
     let (one, many) = (peak(masked, 1), peak(masked, 64));
-    assert!(many as f64 <= 1.1 * one as f64, "{one} bytes for one micro-batch, {many} for a window of 64");
+    assert!(
+        many as f64 <= 1.1 * one as f64,
+        "{one} bytes for one micro-batch, {many} for a window of 64"
+    );
 
     // Where the weights are as large as the activations, the sum of the gradients is seen, and nothing else.
     let conv = || ConvAutoencoderConfig::small(TOKENS, PATCH).init(&device).unwrap();

@@ -176,9 +176,9 @@ impl MaskedAutoencoder {
         let patches = upload(view.patches.clone(), [rows, visible, self.config.patch], device);
         let codes = upload(codes.of(&view.tokens), [rows, visible, width], device);
         let mut x = linear(&self.patch_in, patches) + codes; // (n, k, d)
-        let bias = upload(view.bias(), [rows, 1, 1, visible], device);
+        let bias = bias(view, device);
         for block in &self.encoder {
-            x = block.self_attention(x, &bias);
+            x = block.self_attention(x, bias.as_ref());
         }
         self.encoder_norm.forward(x)
     }
@@ -186,11 +186,11 @@ impl MaskedAutoencoder {
     /// Predictions of all tokens, `(n, t, p)`, from what was read of the visible ones.
     fn decode(&self, read: Tensor<3>, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
         let MaskedAutoencoderConfig { tokens, width, .. } = self.config;
-        let bias = upload(view.bias(), [view.rows, 1, 1, view.visible], device);
+        let bias = bias(view, device);
         let codes = upload(codes.all(), [view.rows, tokens, width], device);
         let mut x = self.query.val().unsqueeze() + codes; // (n, t, d)
         for block in &self.decoder {
-            x = block.cross_attention(x, read.clone(), &bias);
+            x = block.cross_attention(x, read.clone(), bias.as_ref());
         }
         linear(&self.patch_out, self.decoder_norm.forward(x)) // (n, t, p)
     }
@@ -324,4 +324,10 @@ impl Autoencoder for MaskedAutoencoder {
     fn parameters(config: &MaskedAutoencoderConfig) -> Option<usize> {
         config.parameters()
     }
+}
+
+/// What is added to scores of attention, `(n, 1, 1, k)`.
+fn bias(view: &View, device: &Device) -> Option<Tensor<4>> {
+    let bias = view.bias()?;
+    Some(upload(bias, [view.rows, 1, 1, view.visible], device))
 }

@@ -84,9 +84,10 @@ impl View {
         view
     }
 
-    /// What is added to a score of attention, `(n, k)`: 0, or far below it for places that are left over.
-    pub(super) fn bias(&self) -> Vec<f32> {
-        self.of_places(|_| 0.0, -1e9)
+    /// What is added to a score of attention, `(n, k)`: 0, or far below it for places that are left over, if there are such.
+    pub(super) fn bias(&self) -> Option<Vec<f32>> {
+        let left_over = self.taken.iter().any(|&count| count < self.visible);
+        left_over.then(|| self.of_places(|_| 0.0, -1e9))
     }
 
     /// What each place counts in the mean over the visible tokens of its row, `(n, k)`.
