@@ -41,14 +41,25 @@ impl Block {
     /// there are such.
     pub(super) fn self_attention(&self, x: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
         let normed = self.attention_norm.forward(x.clone());
-        let x = x + self.attention(normed.clone(), normed, bias);
+        let queries = linear(&self.query, normed.clone());
+        let x = x + self.attention(queries, normed, bias);
         self.feed_forward(x)
     }
 
-    /// Tokens `(n, t, d)` look at `others`, `(n, k, d)`.
-    pub(super) fn cross_attention(&self, x: Tensor<3>, others: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
-        let normed = self.attention_norm.forward(x.clone());
-        let x = x + self.attention(normed, others, bias);
+    /// What tokens `(n, t, d)` ask for, of the same shape.
+    pub(super) fn queries(&self, x: Tensor<3>) -> Tensor<3> {
+        linear(&self.query, self.attention_norm.forward(x))
+    }
+
+    /// Tokens `(n, t, d)` with these `queries` look at `others`, `(n, k, d)`.
+    pub(super) fn cross_attention(
+        &self,
+        x: Tensor<3>,
+        queries: Tensor<3>,
+        others: Tensor<3>,
+        bias: Option<&Tensor<4>>,
+    ) -> Tensor<3> {
+        let x = x + self.attention(queries, others, bias);
         self.feed_forward(x)
     }
 
@@ -58,10 +69,10 @@ impl Block {
     }
 
     /// softmax(Q Kᵀ / √d_h + bias) V for each head (Vaswani et al. 2017, eq. 1).
-    fn attention(&self, x: Tensor<3>, others: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
-        let ([rows, places, width], [_, keys, _]) = (x.dims(), others.dims());
+    fn attention(&self, queries: Tensor<3>, others: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
+        let ([rows, places, width], [_, keys, _]) = (queries.dims(), others.dims());
         let (heads, size) = (self.heads, width / self.heads);
-        let query = linear(&self.query, x) / (size as f32).sqrt();
+        let query = queries / (size as f32).sqrt();
         let query = query.reshape([rows, places, heads, size]).swap_dims(1, 2); // (n, h, t, d_h)
         let key_value = linear(&self.key_value, others); // (n, k, 2 d)
         let split = |start| {
