@@ -59,7 +59,10 @@ impl Codes {
     /// Where the codes of these tokens are in [`all`](Self::all), `(n k)`.
     pub(super) fn places(&self, places: &Places, device: &Device) -> Tensor<1, Int> {
         let rows = places.tokens.chunks(places.per_row).zip(&self.grid_of);
-        let places = rows.flat_map(|(tokens, grid)| tokens.iter().map(|token| (grid * self.tokens + *token) as i64));
+        let places = rows.flat_map(|(tokens, grid)| {
+            let start = grid * self.tokens;
+            tokens.iter().map(move |token| (start + token) as i64)
+        });
         Tensor::from_data(TensorData::from(&places.collect::<Vec<_>>()[..]), device)
     }
 }
