@@ -5,10 +5,11 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
 use crate::error::{Error, Result};
 use crate::layers::Parameters;
-use crate::model::{Autoencoder, Origin, Reconstruction, array, read, squares, upload};
+use crate::model::{Autoencoder, Origin, read_into, squares, upload};
 use crate::tokens::Tokens;
 
 /// Sizes of a [`ConvAutoencoder`].
@@ -228,6 +229,8 @@ impl ConvAutoencoder {
 impl Autoencoder for ConvAutoencoder {
     type Config = ConvAutoencoderConfig;
     const ARCHITECTURE: &'static str = "conv-autoencoder";
+    // Each part of a training batch has a gradient as large as the weights.
+    const PART_ROWS: usize = 64;
 
     fn config(&self) -> &ConvAutoencoderConfig {
         &self.config
@@ -254,22 +257,16 @@ impl Autoencoder for ConvAutoencoder {
         self.config.latent
     }
 
-    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
-        self.fits(tokens)?;
-        let [token_count, patch] = self.shape();
-        if tokens.rows() == 0 {
-            return Ok(Reconstruction::empty(token_count, patch, self.config.latent));
-        }
-        let shape = [tokens.rows(), token_count, patch];
-        let latent = self.encode(upload(tokens.masked_flux(), shape, &self.device()));
-        let values = read(self.decode(latent.clone()), "reading reconstructed spectra")?;
-        Ok(Reconstruction {
-            values: array(values, shape)?,
-            latent: array(
-                read(latent, "reading latent vectors")?,
-                [tokens.rows(), self.config.latent],
-            )?,
-        })
+    fn reconstruct_part(
+        &self,
+        tokens: &Tokens<'_>,
+        values: ArrayViewMut3<'_, f32>,
+        latent: ArrayViewMut2<'_, f32>,
+    ) -> Result<()> {
+        let shape = [tokens.rows(), tokens.tokens(), tokens.patch()];
+        let made = self.encode(upload(tokens.masked_flux(), shape, &self.device()));
+        read_into(self.decode(made.clone()), values, "reading reconstructed spectra")?;
+        read_into(made, latent, "reading latent vectors")
     }
 
     fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, _draw: u64) -> Result<Option<(Tensor<1>, usize)>> {

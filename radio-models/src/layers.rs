@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
+use burn::tensor::module::layer_norm;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -78,13 +79,10 @@ pub(crate) struct Norm {
 
 impl Norm {
     /// As PyTorch's default.
-    const EPSILON: f32 = 1e-5;
+    const EPSILON: f64 = 1e-5;
 
     /// `(n, t, d)` to `(n, t, d)`.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() - x.mean_dim(2);
-        let variance = x.clone().square().mean_dim(2); // (n, t, 1)
-        let x = x / (variance + Self::EPSILON).sqrt();
-        x * self.gamma.val().unsqueeze() + self.beta.val().unsqueeze()
+        layer_norm(x, self.gamma.val(), Some(self.beta.val()), Self::EPSILON)
     }
 }

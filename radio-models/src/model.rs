@@ -6,7 +6,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::store::ModuleSnapshot;
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use ndarray::{Array, Array2, Array3, Dimension, IntoDimension};
+use ndarray::{Array2, Array3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint;
@@ -18,7 +19,7 @@ use crate::tokens::Tokens;
 ///
 /// [`Trainer`](crate::Trainer) and [`AnomalyScorer`](crate::AnomalyScorer) take either. The trait is sealed: its methods
 /// beyond what users call may change.
-pub trait Autoencoder: Module + ModuleSnapshot + Sealed {
+pub trait Autoencoder: Module + ModuleSnapshot + Sync + Sealed {
     /// The sizes that a model is made with.
     type Config: Config + Clone + PartialEq;
     /// What files call this kind of model.
@@ -49,7 +50,21 @@ pub trait Autoencoder: Module + ModuleSnapshot + Sealed {
     ///
     /// [`Error::Shape`] and [`Error::Tokenizer`] where the tokens are not of the model's kind; [`Error::Execution`] where
     /// the device fails.
-    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction>;
+    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
+        self.fits(tokens)?;
+        let [token_count, patch] = self.shape();
+        let mut made = Reconstruction {
+            values: Array3::zeros((tokens.rows(), token_count, patch)),
+            latent: Array2::zeros((tokens.rows(), self.latent())),
+        };
+        let rows = self.part_rows(tokens);
+        let values = made.values.axis_chunks_iter_mut(Axis(0), rows);
+        let latent = made.latent.axis_chunks_iter_mut(Axis(0), rows);
+        let work: Vec<_> = self.parts(tokens).into_iter().zip(values.zip(latent)).collect();
+        work.into_par_iter()
+            .try_for_each(|(tokens, (values, latent))| self.reconstruct_part(&tokens, values, latent))?;
+        Ok(made)
+    }
 
     /// Σ (y − ŷ)² / max(σ, `sigma_floor`)² over the pixels that a model of this kind learns from, shape `(1)`, and the
     /// number of these pixels; `None` where there are none. What is drawn at random depends on `draw` and the ids.
@@ -136,6 +151,37 @@ pub trait Autoencoder: Module + ModuleSnapshot + Sealed {
     }
 
     #[doc(hidden)]
+    const PART_ROWS: usize;
+
+    #[doc(hidden)]
+    fn part_rows(&self, tokens: &Tokens<'_>) -> usize {
+        #[cfg(feature = "flex")]
+        if self.device() == Device::flex() {
+            return Self::PART_ROWS;
+        }
+        tokens.rows().max(1)
+    }
+
+    /// Rows that are computed by themselves, side by side: most operations of `flex` take one thread, and what they read is
+    /// still in its cache when there are few rows. How many does not depend on the number of threads, so neither do sums.
+    #[doc(hidden)]
+    fn parts<'a>(&self, tokens: &'a Tokens<'_>) -> Vec<Tokens<'a>> {
+        let rows = self.part_rows(tokens);
+        let starts = (0..tokens.rows()).step_by(rows);
+        starts
+            .map(|start| tokens.part(start..tokens.rows().min(start + rows)))
+            .collect()
+    }
+
+    #[doc(hidden)]
+    fn reconstruct_part(
+        &self,
+        tokens: &Tokens<'_>,
+        values: ArrayViewMut3<'_, f32>,
+        latent: ArrayViewMut2<'_, f32>,
+    ) -> Result<()>;
+
+    #[doc(hidden)]
     fn zeros(config: &Self::Config, device: &Device) -> Self;
 
     #[doc(hidden)]
@@ -173,15 +219,6 @@ pub struct Reconstruction {
     pub latent: Array2<f32>,
 }
 
-impl Reconstruction {
-    pub(crate) fn empty(tokens: usize, patch: usize, latent: usize) -> Self {
-        Self {
-            values: Array3::zeros((0, tokens, patch)),
-            latent: Array2::zeros((0, latent)),
-        }
-    }
-}
-
 /// Numbers in the memory of the model's device, with autodiff where the model has it.
 pub(crate) fn upload<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
@@ -202,9 +239,16 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>, action: &'static str) -> R
         .map_err(|e| Error::execution(action, Source::from(e.to_string())))
 }
 
-pub(crate) fn array<D: Dimension>(values: Vec<f32>, shape: impl IntoDimension<Dim = D>) -> Result<Array<f32, D>> {
-    Array::from_shape_vec(shape.into_dimension(), values)
-        .map_err(|e| Error::execution("reading the result of a model", e))
+/// Reads the numbers of a tensor, row-major, into an array of as many.
+pub(crate) fn read_into<const D: usize, I: Dimension>(
+    tensor: Tensor<D>,
+    mut array: ArrayViewMut<'_, f32, I>,
+    action: &'static str,
+) -> Result<()> {
+    for (into, number) in array.iter_mut().zip(read(tensor, action)?) {
+        *into = number;
+    }
+    Ok(())
 }
 
 /// Makes a number of which every bit depends on every bit of `x` (the finalizer of splitmix64, Steele et al. 2014).

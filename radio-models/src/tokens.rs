@@ -1,8 +1,9 @@
 //! Patches of spectra, as a model reads them.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3};
+use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3, s};
 
 use crate::error::{Error, Result};
 
@@ -147,21 +148,26 @@ impl<'a> Tokens<'a> {
         self.tokenizer.as_deref()
     }
 
-    /// The input of a model, row-major: the flux, with 0 in every bad pixel.
-    pub(crate) fn masked_flux(&self) -> Vec<f32> {
-        self.pixels(|y, s| if is_good(y, s) { y.clamp(-LARGEST, LARGEST) } else { 0.0 })
+    /// Some of the rows, borrowed.
+    pub(crate) fn part(&self, rows: Range<usize>) -> Tokens<'_> {
+        Tokens {
+            ids: Cow::from(&self.ids[rows.clone()]),
+            values: self.values.slice(s![rows.clone(), .., ..]).into(),
+            errors: self.errors.slice(s![rows.clone(), .., ..]).into(),
+            wavelength: self.wavelength.slice(s![rows.clone(), ..]).into(),
+            snr: Cow::from(&self.snr[rows]),
+            tokenizer: self.tokenizer.as_deref().map(Cow::from),
+        }
     }
 
-    /// The weight of every pixel in the loss, row-major: 1 / max(sigma, floor)^2, and 0 where the pixel is bad or beyond
-    /// [`LARGEST`].
+    /// The input of a model, row-major: [`masked`] for each pixel.
+    pub(crate) fn masked_flux(&self) -> Vec<f32> {
+        self.pixels(masked)
+    }
+
+    /// The [`weight`] of every pixel in the loss, row-major.
     pub(crate) fn weights(&self, sigma_floor: f32) -> Vec<f32> {
-        self.pixels(|y, s| {
-            if !is_good(y, s) || y.abs() > LARGEST {
-                return 0.0;
-            }
-            let sigma = s.max(sigma_floor);
-            1.0 / (sigma * sigma)
-        })
+        self.pixels(|y, s| weight(y, s, sigma_floor))
     }
 
     /// Which tokens are valid, row-major `(n, t)`.
@@ -191,7 +197,25 @@ impl<'a> Tokens<'a> {
 
 /// The largest value that a model sees, in units of the scale of a spectrum: a larger one is an outlier or a fill value
 /// (1e20), of which a single one would own a whole training.
-pub(crate) const LARGEST: f32 = 1000.0;
+const LARGEST: f32 = 1000.0;
+
+/// What a model sees of a pixel: its value, and 0 where it is bad.
+pub(crate) fn masked(value: f32, sigma: f32) -> f32 {
+    if is_good(value, sigma) {
+        value.clamp(-LARGEST, LARGEST)
+    } else {
+        0.0
+    }
+}
+
+/// What a pixel weighs in the loss: 1 / max(sigma, floor)^2, and 0 where it is bad or beyond [`LARGEST`].
+pub(crate) fn weight(value: f32, sigma: f32, sigma_floor: f32) -> f32 {
+    if !is_good(value, sigma) || value.abs() > LARGEST {
+        return 0.0;
+    }
+    let sigma = sigma.max(sigma_floor);
+    1.0 / (sigma * sigma)
+}
 
 /// Does this pixel count?
 pub(crate) fn is_good(value: f32, sigma: f32) -> bool {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{relu, softmax};
+use burn::tensor::activation::relu;
 
 use super::MaskedAutoencoderConfig;
 use crate::layers::{Norm, Parameters};
@@ -37,17 +37,29 @@ impl Block {
         }
     }
 
-    /// Tokens `(n, k, d)` look at each other; `bias`, `(n, 1, 1, k)`, is far below 0 for those that nobody may look at.
-    pub(super) fn self_attention(&self, x: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
+    /// Tokens `(n, k, d)` look at each other; `bias`, `(n, 1, 1, k)`, is far below 0 for those that nobody may look at, if
+    /// there are such.
+    pub(super) fn self_attention(&self, x: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
         let normed = self.attention_norm.forward(x.clone());
-        let x = x + self.attention(normed.clone(), normed, bias);
+        let queries = linear(&self.query, normed.clone());
+        let x = x + self.attention(queries, normed, bias);
         self.feed_forward(x)
     }
 
-    /// Tokens `(n, t, d)` look at `others`, `(n, k, d)`.
-    pub(super) fn cross_attention(&self, x: Tensor<3>, others: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
-        let normed = self.attention_norm.forward(x.clone());
-        let x = x + self.attention(normed, others, bias);
+    /// What tokens `(n, t, d)` ask for, of the same shape.
+    pub(super) fn queries(&self, x: Tensor<3>) -> Tensor<3> {
+        linear(&self.query, self.attention_norm.forward(x))
+    }
+
+    /// Tokens `(n, t, d)` with these `queries` look at `others`, `(n, k, d)`.
+    pub(super) fn cross_attention(
+        &self,
+        x: Tensor<3>,
+        queries: Tensor<3>,
+        others: Tensor<3>,
+        bias: Option<&Tensor<4>>,
+    ) -> Tensor<3> {
+        let x = x + self.attention(queries, others, bias);
         self.feed_forward(x)
     }
 
@@ -57,20 +69,26 @@ impl Block {
     }
 
     /// softmax(Q Kᵀ / √d_h + bias) V for each head (Vaswani et al. 2017, eq. 1).
-    fn attention(&self, x: Tensor<3>, others: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
-        let ([rows, places, width], [_, keys, _]) = (x.dims(), others.dims());
+    fn attention(&self, queries: Tensor<3>, others: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
+        let ([rows, places, width], [_, keys, _]) = (queries.dims(), others.dims());
         let (heads, size) = (self.heads, width / self.heads);
-        let query = linear(&self.query, x)
-            .reshape([rows, places, heads, size])
-            .swap_dims(1, 2); // (n, h, t, d_h)
+        let query = queries / (size as f32).sqrt();
+        let query = query.reshape([rows, places, heads, size]).swap_dims(1, 2); // (n, h, t, d_h)
         let key_value = linear(&self.key_value, others); // (n, k, 2 d)
         let split = |start| {
             let part = key_value.clone().narrow(2, start, width);
             part.reshape([rows, keys, heads, size]).swap_dims(1, 2) // (n, h, k, d_h)
         };
         let (key, value) = (split(0), split(width));
-        let scores = query.matmul(key.swap_dims(2, 3)) / (size as f32).sqrt() + bias.clone(); // (n, h, t, k)
-        let mixed = softmax(scores, 3).matmul(value); // (n, h, t, d_h)
+        let mut scores = query.matmul(key.swap_dims(2, 3)); // (n, h, t, k)
+        if let Some(bias) = bias {
+            scores = scores + bias.clone();
+        }
+        // Where the largest is 0 no exponential is infinite. The product is smaller than what a softmax would divide.
+        let largest = scores.clone().detach().max_dim(3);
+        let weights = (scores - largest).exp();
+        let sums = weights.clone().sum_dim(3); // (n, h, t, 1)
+        let mixed = weights.matmul(value) / sums; // (n, h, t, d_h)
         let mixed = mixed.swap_dims(1, 2).reshape([rows, places, width]); // (n, t, d)
         linear(&self.attention_out, mixed)
     }

@@ -2,7 +2,11 @@
 
 use std::f64::consts::TAU;
 
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
 use super::MaskedAutoencoderConfig;
+use super::view::Places;
+use crate::model::upload;
 use crate::tokens::Tokens;
 
 /// Codes of the wavelengths of a batch: sin ω_k λ and cos ω_k λ, the periods spaced evenly in their logarithm
@@ -46,27 +50,20 @@ impl Codes {
         }
     }
 
-    /// Of these tokens of each row, `(n, k, d)` from `(n, k)`.
-    pub(super) fn of(&self, tokens: &[usize]) -> Vec<f32> {
-        let per_row = tokens.len() / self.grid_of.len().max(1);
-        let mut codes = Vec::with_capacity(tokens.len() * self.width);
-        for (tokens, grid) in tokens.chunks(per_row.max(1)).zip(&self.grid_of) {
-            for token in tokens {
-                let start = (grid * self.tokens + token) * self.width;
-                codes.extend_from_slice(&self.grids[start..start + self.width]);
-            }
-        }
-        codes
+    /// Of all tokens of all grids, `(1, g t, d)`.
+    pub(super) fn all(&self, device: &Device) -> Tensor<3> {
+        let shape = [1, self.grids.len() / self.width, self.width];
+        upload(self.grids.clone(), shape, device)
     }
 
-    /// Of all tokens, `(n, t, d)`.
-    pub(super) fn all(&self) -> Vec<f32> {
-        let length = self.tokens * self.width;
-        let grids = self
-            .grid_of
-            .iter()
-            .map(|grid| &self.grids[grid * length..(grid + 1) * length]);
-        grids.flatten().copied().collect()
+    /// Where the codes of these tokens are in [`all`](Self::all), `(n k)`.
+    pub(super) fn places(&self, places: &Places, device: &Device) -> Tensor<1, Int> {
+        let rows = places.tokens.chunks(places.per_row).zip(&self.grid_of);
+        let places = rows.flat_map(|(tokens, grid)| {
+            let start = grid * self.tokens;
+            tokens.iter().map(move |token| (start + token) as i64)
+        });
+        Tensor::from_data(TensorData::from(&places.collect::<Vec<_>>()[..]), device)
     }
 }
 

@@ -8,14 +8,15 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
+use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
 use crate::error::{Error, Result};
 use crate::layers::{Norm, Parameters};
-use crate::model::{Autoencoder, Origin, Reconstruction, array, read, squares, upload};
-use crate::tokens::Tokens;
+use crate::model::{Autoencoder, Origin, read, read_into, squares, upload};
+use crate::tokens::{Tokens, masked, weight};
 use attention::{Block, linear};
 use codes::Codes;
-use view::View;
+use view::{Places, View};
 
 /// Sizes of a [`MaskedAutoencoder`].
 ///
@@ -170,26 +171,31 @@ pub struct MaskedAutoencoder {
 
 impl MaskedAutoencoder {
     /// What the encoder reads of the visible tokens, `(n, k, d)`.
-    fn encode(&self, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
-        let (rows, visible, width) = (view.rows, view.visible, self.config.width);
-        let patches = upload(view.patches.clone(), [rows, visible, self.config.patch], device);
-        let codes = upload(codes.of(&view.tokens), [rows, visible, width], device);
+    fn encode(&self, tokens: &Tokens<'_>, visible: &Places, codes: &Codes, device: &Device) -> Tensor<3> {
+        let shape = [visible.rows(), visible.per_row, self.config.patch];
+        let patches = upload(visible.pixels(tokens, masked), shape, device);
+        let codes = pick(codes.all(device), visible, codes, device);
         let mut x = linear(&self.patch_in, patches) + codes; // (n, k, d)
-        let bias = upload(view.bias(), [rows, 1, 1, visible], device);
+        let bias = bias(visible, device);
         for block in &self.encoder {
-            x = block.self_attention(x, &bias);
+            x = block.self_attention(x, bias.as_ref());
         }
         self.encoder_norm.forward(x)
     }
 
-    /// Predictions of all tokens, `(n, t, p)`, from what was read of the visible ones.
-    fn decode(&self, read: Tensor<3>, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
-        let MaskedAutoencoderConfig { tokens, width, .. } = self.config;
-        let bias = upload(view.bias(), [view.rows, 1, 1, view.visible], device);
-        let codes = upload(codes.all(), [view.rows, tokens, width], device);
-        let mut x = self.query.val().unsqueeze() + codes; // (n, t, d)
-        for block in &self.decoder {
-            x = block.cross_attention(x, read.clone(), &bias);
+    /// Predictions of the tokens that are asked for, `(n, t, p)`, from what was read of the visible ones.
+    fn decode(&self, read: &Tensor<3>, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
+        let bias = bias(&view.visible, device);
+        let all = self.query.val().unsqueeze() + codes.all(device); // (1, g t, d)
+        let mut x = pick(all.clone(), &view.asked, codes, device); // (n, t, d)
+        for (layer, block) in self.decoder.iter().enumerate() {
+            let queries = if layer == 0 {
+                // Before they looked at anything, rows of one grid ask the same.
+                pick(block.queries(all.clone()), &view.asked, codes, device)
+            } else {
+                block.queries(x.clone())
+            };
+            x = block.cross_attention(x, queries, read.clone(), bias.as_ref());
         }
         linear(&self.patch_out, self.decoder_norm.forward(x)) // (n, t, p)
     }
@@ -198,6 +204,7 @@ impl MaskedAutoencoder {
 impl Autoencoder for MaskedAutoencoder {
     type Config = MaskedAutoencoderConfig;
     const ARCHITECTURE: &'static str = "masked-autoencoder";
+    const PART_ROWS: usize = 16;
 
     fn config(&self) -> &MaskedAutoencoderConfig {
         &self.config
@@ -224,54 +231,62 @@ impl Autoencoder for MaskedAutoencoder {
         self.config.width
     }
 
-    fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
-        self.fits(tokens)?;
-        let ([token_count, patch], width) = (self.shape(), self.config.width);
-        if tokens.rows() == 0 {
-            return Ok(Reconstruction::empty(token_count, patch, width));
-        }
-        let device = self.device();
+    fn reconstruct_part(
+        &self,
+        tokens: &Tokens<'_>,
+        mut values: ArrayViewMut3<'_, f32>,
+        latent: ArrayViewMut2<'_, f32>,
+    ) -> Result<()> {
+        let (device, width) = (self.device(), self.config.width);
         let (codes, sets, valid) = (Codes::new(&self.config, tokens), self.config.sets(), tokens.valid());
-        let (mut values, mut latent): (Option<Tensor<3>>, Option<Tensor<2>>) = (None, None);
+        values.fill(0.0);
+        let mut mean: Option<Tensor<2>> = None;
         for set in 0..sets {
             let view = View::of_set(&self.config, tokens, set, sets);
-            let read = self.encode(&view, &codes, &device); // (n, k, d)
-            let means = upload(view.shares(), [view.rows, view.visible, 1], &device);
-            let mean = (read.clone() * means).sum_dim(1).reshape([view.rows, width]) / sets as f32; // (n, d)
-            // A token counts in the passes in which it was hidden.
-            let share = upload(view.hidden_shares(sets, &valid), [view.rows, token_count, 1], &device);
-            let predicted = self.decode(read, &view, &codes, &device) * share; // (n, t, p)
-            values = Some(values.map_or_else(|| predicted.clone(), |sum| sum + predicted.clone()));
-            latent = Some(latent.map_or_else(|| mean.clone(), |sum| sum + mean.clone()));
+            let encoded = self.encode(tokens, &view.visible, &codes, &device); // (n, k, d)
+            let shares = upload(view.visible.shares(), [tokens.rows(), view.visible.per_row, 1], &device);
+            let of_set = (encoded.clone() * shares).sum_dim(1).reshape([tokens.rows(), width]) / sets as f32; // (n, d)
+            mean = Some(match mean {
+                Some(sum) => sum + of_set,
+                None => of_set,
+            });
+            let predicted = self.decode(&encoded, &view, &codes, &device); // (n, t, p)
+            let predicted = read(predicted, "reading reconstructed spectra")?;
+            let rows = predicted.chunks(view.asked.per_row * self.config.patch).enumerate();
+            for (row, predicted) in rows {
+                for (&token, predicted) in view.asked.of_row(row).iter().zip(predicted.chunks(self.config.patch)) {
+                    // The mean over the passes in which a token was hidden: of one that is not valid, all of them.
+                    let passes = if valid[row * self.config.tokens + token] {
+                        sets - 1
+                    } else {
+                        sets
+                    };
+                    let sum = values.slice_mut(ndarray::s![row, token, ..]);
+                    sum.into_iter()
+                        .zip(predicted)
+                        .for_each(|(sum, y)| *sum += y / passes as f32);
+                }
+            }
         }
-        let missing = || Error::execution("reconstructing spectra", "no set of tokens");
-        let values = read(values.ok_or_else(missing)?, "reading reconstructed spectra")?;
-        let latent = read(latent.ok_or_else(missing)?, "reading latent vectors")?;
-        Ok(Reconstruction {
-            values: array(values, [tokens.rows(), token_count, patch])?,
-            latent: array(latent, [tokens.rows(), width])?,
-        })
+        match mean {
+            Some(mean) => read_into(mean, latent, "reading latent vectors"),
+            None => Ok(()),
+        }
     }
 
     fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, draw: u64) -> Result<Option<(Tensor<1>, usize)>> {
         self.fits(tokens)?;
-        let [_, patch] = self.shape();
         let view = View::at_random(&self.config, tokens, draw);
-        let mut weights = tokens.weights(sigma_floor);
-        for (weights, &hidden) in weights.chunks_exact_mut(patch).zip(&view.hidden) {
-            if !hidden {
-                weights.fill(0.0);
-            }
-        }
+        let weights = view.asked.pixels(tokens, |y, s| weight(y, s, sigma_floor));
         let good = weights.iter().filter(|&&weight| weight > 0.0).count();
         if good == 0 {
             return Ok(None);
         }
-        let (device, shape) = (self.device(), [tokens.rows(), tokens.tokens(), patch]);
+        let (device, shape) = (self.device(), [tokens.rows(), view.asked.per_row, tokens.patch()]);
         let codes = Codes::new(&self.config, tokens);
-        let read = self.encode(&view, &codes, &device);
-        let predicted = self.decode(read, &view, &codes, &device);
-        let residual = upload(tokens.masked_flux(), shape, &device) - predicted;
+        let encoded = self.encode(tokens, &view.visible, &codes, &device);
+        let flux = upload(view.asked.pixels(tokens, masked), shape, &device);
+        let residual = flux - self.decode(&encoded, &view, &codes, &device);
         Ok(Some((squares(residual, upload(weights, shape, &device)), good)))
     }
 
@@ -293,7 +308,7 @@ impl Autoencoder for MaskedAutoencoder {
         if let Some((name, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
             return option(name, "0".to_owned(), "at least 1");
         }
-        if config.width % config.heads != 0 || config.width % 2 != 0 {
+        if !config.width.is_multiple_of(config.heads) || !config.width.is_multiple_of(2) {
             return option("width", config.width.to_string(), "even, and a multiple of heads");
         }
         if !(0.5..1.0).contains(&config.hidden) {
@@ -321,4 +336,17 @@ impl Autoencoder for MaskedAutoencoder {
     fn parameters(config: &MaskedAutoencoderConfig) -> Option<usize> {
         config.parameters()
     }
+}
+
+/// What is added to scores of attention, `(n, 1, 1, k)`.
+fn bias(visible: &Places, device: &Device) -> Option<Tensor<4>> {
+    let bias = visible.bias()?;
+    Some(upload(bias, [visible.rows(), 1, 1, visible.per_row], device))
+}
+
+/// What belongs to the tokens in these places, `(n, k, d)`, out of something for each token of each grid, `(1, g t, d)`.
+fn pick(all: Tensor<3>, places: &Places, codes: &Codes, device: &Device) -> Tensor<3> {
+    let width = all.dims()[2];
+    let picked = all.select(1, codes.places(places, device));
+    picked.reshape([places.rows(), places.per_row, width])
 }

@@ -1,115 +1,130 @@
-//! What the encoder sees of a batch.
+//! What the encoder sees of a batch, and what the decoder is asked for.
 
 use super::MaskedAutoencoderConfig;
 use crate::model::scramble;
-use crate::tokens::{LARGEST, Tokens, is_good};
+use crate::tokens::Tokens;
 
-/// The visible tokens of each of `n` rows, in `k` places, and which tokens are hidden and to be predicted.
+/// The tokens of each of `n` rows that are visible, and those that are to be predicted.
 ///
 /// What is visible of a spectrum depends on its id, the seed, the draw and which of its tokens are valid: not on the batch
 /// that it is in.
 pub(super) struct View {
-    pub(super) rows: usize,
-    /// Places of a row, `k`.
-    pub(super) visible: usize,
-    /// Which token is in a place, `(n, k)`; in a place that is left over, token 0.
-    pub(super) tokens: Vec<usize>,
-    /// Places of each row that are taken.
-    taken: Vec<usize>,
-    /// Valid tokens that are not visible, `(n, t)`.
-    pub(super) hidden: Vec<bool>,
-    /// The flux of the visible tokens, `(n, k, p)`, with 0 in bad pixels and in places that are left over.
-    pub(super) patches: Vec<f32>,
+    pub(super) visible: Places,
+    pub(super) asked: Places,
 }
 
 impl View {
-    /// For training: most valid tokens are hidden, each set of tokens being as likely as any other.
+    /// For training: most valid tokens are hidden, each set of tokens being as likely as any other. They are asked for.
     pub(super) fn at_random(config: &MaskedAutoencoderConfig, tokens: &Tokens<'_>, draw: u64) -> Self {
-        Self::new(config, tokens, draw, |valid| {
+        let choose = |valid: &[usize]| {
             let visible = ((1.0 - config.hidden) * valid.len() as f64).round() as usize;
             valid[..visible.max(1).min(valid.len())].to_vec()
-        })
+        };
+        Self::new(config, tokens, draw, choose, |valid| valid)
     }
 
-    /// For scoring: of the valid tokens, parted at random into `sets`, one set is visible.
+    /// For scoring: of the valid tokens, parted at random into `sets`, one set is visible. All others are asked for.
     pub(super) fn of_set(config: &MaskedAutoencoderConfig, tokens: &Tokens<'_>, set: usize, sets: usize) -> Self {
-        Self::new(config, tokens, u64::MAX, |valid| {
-            valid.iter().skip(set).step_by(sets).copied().collect()
-        })
+        let choose = |valid: &[usize]| valid.iter().skip(set).step_by(sets).copied().collect();
+        Self::new(config, tokens, u64::MAX, choose, |_| true)
     }
 
-    /// `choose` takes visible tokens out of the valid ones, which come in a random order.
+    /// `choose` takes visible tokens out of the valid ones, which come in a random order; `asked` says whether those that are
+    /// valid, or not, are asked for where they are not visible.
     fn new(
         config: &MaskedAutoencoderConfig,
         tokens: &Tokens<'_>,
         draw: u64,
         choose: impl Fn(&[usize]) -> Vec<usize>,
+        asked: impl Fn(bool) -> bool,
     ) -> Self {
-        let places = config.visible();
-        let (values, errors) = (tokens.values(), tokens.errors());
-        let mut hidden = tokens.valid();
-        let mut view = Self {
-            rows: tokens.rows(),
-            visible: places,
-            tokens: Vec::with_capacity(tokens.rows() * places),
-            taken: Vec::with_capacity(tokens.rows()),
-            hidden: Vec::new(),
-            patches: Vec::with_capacity(tokens.rows() * places * config.patch),
-        };
-        for (row, (hidden, &id)) in hidden.chunks_exact_mut(config.tokens).zip(tokens.ids()).enumerate() {
+        let rows = tokens.valid();
+        let rows = rows.chunks_exact(config.tokens).zip(tokens.ids()).map(|(valid, &id)| {
             let stream = scramble(scramble(scramble(config.seed) ^ draw) ^ id as u64);
-            let mut valid: Vec<usize> = (0..config.tokens).filter(|&token| hidden[token]).collect();
-            valid.sort_by_cached_key(|&token| scramble(stream ^ token as u64));
-            let mut visible = choose(&valid);
-            visible.truncate(places);
+            let mut random: Vec<usize> = (0..config.tokens).filter(|&token| valid[token]).collect();
+            random.sort_by_cached_key(|&token| scramble(stream ^ token as u64));
+            let mut visible = choose(&random);
+            visible.truncate(config.visible());
             visible.sort_unstable();
-            for &token in &visible {
-                hidden[token] = false;
-                let pixels = values.slice(ndarray::s![row, token, ..]);
-                let errors = errors.slice(ndarray::s![row, token, ..]);
-                view.patches.extend(
-                    pixels.iter().zip(&errors).map(
-                        |(&y, &s)| {
-                            if is_good(y, s) { y.clamp(-LARGEST, LARGEST) } else { 0.0 }
-                        },
-                    ),
-                );
-            }
-            view.taken.push(visible.len());
-            view.tokens.extend_from_slice(&visible);
-            view.tokens.resize((row + 1) * places, 0);
-            view.patches.resize((row + 1) * places * config.patch, 0.0);
+            let mut ask: Vec<bool> = valid.iter().map(|&valid| asked(valid)).collect();
+            visible.iter().for_each(|&token| ask[token] = false);
+            (visible, (0..config.tokens).filter(|&token| ask[token]).collect())
+        });
+        let (visible, asked): (Vec<_>, Vec<Vec<usize>>) = rows.unzip();
+        // Few different numbers: a graphics card prepares for each.
+        let most = asked.iter().map(Vec::len).max().unwrap_or(0);
+        let places = most.next_multiple_of(8).clamp(1, config.tokens);
+        Self {
+            visible: Places::new(&visible, config.visible()),
+            asked: Places::new(&asked, places),
         }
-        view.hidden = hidden;
-        view
+    }
+}
+
+/// Some tokens of each of `n` rows, in `k` places.
+pub(super) struct Places {
+    /// Places of a row, `k`.
+    pub(super) per_row: usize,
+    /// Which token is in a place, `(n, k)`; in a place that is left over, token 0.
+    pub(super) tokens: Vec<usize>,
+    /// Places of each row that are taken.
+    taken: Vec<usize>,
+}
+
+impl Places {
+    fn new(rows: &[Vec<usize>], per_row: usize) -> Self {
+        let mut tokens = Vec::with_capacity(rows.len() * per_row);
+        for (row, taken) in rows.iter().enumerate() {
+            tokens.extend_from_slice(taken);
+            tokens.resize((row + 1) * per_row, 0);
+        }
+        Self {
+            per_row,
+            tokens,
+            taken: rows.iter().map(Vec::len).collect(),
+        }
     }
 
-    /// What is added to a score of attention, `(n, k)`: 0, or far below it for places that are left over.
-    pub(super) fn bias(&self) -> Vec<f32> {
-        self.of_places(|_| 0.0, -1e9)
+    pub(super) fn rows(&self) -> usize {
+        self.taken.len()
     }
 
-    /// What each place counts in the mean over the visible tokens of its row, `(n, k)`.
+    /// The tokens of a row, without places that are left over.
+    pub(super) fn of_row(&self, row: usize) -> &[usize] {
+        &self.tokens[row * self.per_row..][..self.taken[row]]
+    }
+
+    /// A number for each pixel, from its value and error, `(n, k, p)`; 0 in places that are left over.
+    pub(super) fn pixels(&self, tokens: &Tokens<'_>, number: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+        let (values, errors, patch) = (tokens.values(), tokens.errors(), tokens.patch());
+        let mut pixels = Vec::with_capacity(self.tokens.len() * patch);
+        for row in 0..self.rows() {
+            for &token in self.of_row(row) {
+                let at = ndarray::s![row, token, ..];
+                let token = values.slice(at).into_iter().zip(errors.slice(at));
+                pixels.extend(token.map(|(&y, &s)| number(y, s)));
+            }
+            pixels.resize((row + 1) * self.per_row * patch, 0.0);
+        }
+        pixels
+    }
+
+    /// What is added to a score of attention, `(n, k)`: 0, or far below it for places that are left over, if there are such.
+    pub(super) fn bias(&self) -> Option<Vec<f32>> {
+        let left_over = self.taken.iter().any(|&count| count < self.per_row);
+        left_over.then(|| self.numbers(|_| 0.0, -1e9))
+    }
+
+    /// What each place counts in the mean over its row, `(n, k)`.
     pub(super) fn shares(&self) -> Vec<f32> {
-        self.of_places(|taken| 1.0 / taken as f32, 0.0)
+        self.numbers(|taken| 1.0 / taken as f32, 0.0)
     }
 
-    fn of_places(&self, taken: impl Fn(usize) -> f32, left_over: f32) -> Vec<f32> {
+    fn numbers(&self, taken: impl Fn(usize) -> f32, left_over: f32) -> Vec<f32> {
         let rows = self.taken.iter().flat_map(|&count| {
             let number = taken(count);
-            (0..self.visible).map(move |place| if place < count { number } else { left_over })
+            (0..self.per_row).map(move |place| if place < count { number } else { left_over })
         });
         rows.collect()
-    }
-
-    /// What this pass counts in the mean over all passes of as many sets, `(n, t)`. Tokens that are not valid were hidden in
-    /// all of them.
-    pub(super) fn hidden_shares(&self, sets: usize, valid: &[bool]) -> Vec<f32> {
-        let share = |(&hidden, &valid): (&bool, &bool)| match (valid, hidden) {
-            (true, true) => 1.0 / (sets - 1) as f32,
-            (true, false) => 0.0,
-            (false, _) => 1.0 / sets as f32,
-        };
-        self.hidden.iter().zip(valid).map(share).collect()
     }
 }

@@ -13,6 +13,7 @@ pub use options::TrainerOptions;
 
 use burn::Tensor;
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use rayon::prelude::*;
 
 use crate::error::{Error, Result, Source};
 use crate::model::{Autoencoder, read};
@@ -154,19 +155,27 @@ impl<M: Autoencoder> Trainer<M> {
             self.model = self.model.clone().with_origin(origin);
         }
         let draw = self.steps as u64;
-        let Some((squares, good)) = self.model.loss(tokens, self.options.sigma_floor, draw)? else {
-            return Ok(());
-        };
-        let gradients = GradientsParams::from_grads(squares.backward(), &self.model);
-        self.window.gradients.accumulate(&self.model, gradients);
-        // Without its graph, which holds the activations.
-        let squares = squares.without_autodiff();
-        self.window.squares = Some(match self.window.squares.take() {
-            Some(sum) => sum + squares,
-            None => squares,
+        self.model.fits(tokens)?;
+        let parts = self.model.parts(tokens).into_par_iter().map(|tokens| {
+            // With a graph of its own: operations of one graph wait for each other.
+            let model = self.model.clone().fork(&self.model.device());
+            let Some((squares, good)) = model.loss(&tokens, self.options.sigma_floor, draw)? else {
+                return Ok(None);
+            };
+            let gradients = GradientsParams::from_grads(squares.backward(), &model);
+            // Without its graph, which holds the activations.
+            Ok(Some((squares.without_autodiff(), good, gradients)))
         });
-        self.window.good += good;
-        self.window.batches += 1;
+        let parts: Vec<Option<_>> = parts.collect::<Result<_>>()?;
+        self.window.batches += usize::from(parts.iter().any(Option::is_some));
+        for (squares, good, gradients) in parts.into_iter().flatten() {
+            self.window.gradients.accumulate(&self.model, gradients);
+            self.window.squares = Some(match self.window.squares.take() {
+                Some(sum) => sum + squares,
+                None => squares,
+            });
+            self.window.good += good;
+        }
         Ok(())
     }
 

@@ -29,6 +29,7 @@ mod metrics;
 mod pca;
 mod quality;
 mod real;
+mod reference;
 mod score_file;
 mod score_file_kills;
 mod scores;
