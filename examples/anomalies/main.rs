@@ -124,13 +124,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let device = radio_models::device(&options.device)?;
     match (options.model, &options.scorer) {
         (Kind::Conv, Some(path)) => judged(
-            AnomalyScorer::<ConvAutoencoder>::load(path, &device)?,
+            &AnomalyScorer::<ConvAutoencoder>::load(path, &device)?,
             &survey,
             &index,
             options,
         ),
         (Kind::Masked, Some(path)) => judged(
-            AnomalyScorer::<MaskedAutoencoder>::load(path, &device)?,
+            &AnomalyScorer::<MaskedAutoencoder>::load(path, &device)?,
             &survey,
             &index,
             options,
@@ -138,12 +138,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         (Kind::Conv, None) => {
             let [tokens, patch] = survey.shape();
             let model = ConvAutoencoderConfig::small(tokens, patch).with_seed(options.seed);
-            judged(train(model.init(&device)?, &survey, options)?, &survey, &index, options)
+            judged(
+                &train(model.init(&device)?, &survey, options)?,
+                &survey,
+                &index,
+                options,
+            )
         }
         (Kind::Masked, None) => {
             let [tokens, patch] = survey.shape();
             let model = MaskedAutoencoderConfig::small(tokens, patch).with_seed(options.seed);
-            judged(train(model.init(&device)?, &survey, options)?, &survey, &index, options)
+            judged(
+                &train(model.init(&device)?, &survey, options)?,
+                &survey,
+                &index,
+                options,
+            )
         }
     }
 }
@@ -210,7 +220,7 @@ fn train<M: Autoencoder>(model: M, survey: &Survey, options: &Options) -> Result
 }
 
 /// Scores the spectra that the model has not seen, shows the most unusual, and judges the scores.
-fn judged<M: Autoencoder>(scorer: AnomalyScorer<M>, survey: &Survey, index: &Index, options: &Options) -> Result<()> {
+fn judged<M: Autoencoder>(scorer: &AnomalyScorer<M>, survey: &Survey, index: &Index, options: &Options) -> Result<()> {
     let plan = if options.scorer.is_some() {
         survey.plan.clone()
     } else {
@@ -244,7 +254,7 @@ fn judged<M: Autoencoder>(scorer: AnomalyScorer<M>, survey: &Survey, index: &Ind
         .subtitle(format!("{} spectra, scored by {}", plan.rows(), run.name))
         .flux_unit("1e-17 erg/(s cm² Å)")
         .acknowledge(options.credit.as_deref().unwrap_or(survey.credit()));
-    gallery.extend(top.candidates(&scorer)?);
+    gallery.extend(top.candidates(scorer)?);
     let path = options.out.join("gallery.html");
     gallery.write(&path)?;
     println!("  gallery    {}", path.display());
