@@ -12,6 +12,7 @@
     reason = "a test may say why it was skipped"
 )]
 
+#[cfg(feature = "flex")]
 mod calibration;
 mod checkpoint;
 mod common;
@@ -19,16 +20,19 @@ mod common;
 mod determinism;
 mod device;
 mod evaluation;
+#[cfg(feature = "flex")]
 mod fit;
 mod gallery;
 mod injected;
 mod injection;
 mod loss;
+#[cfg(feature = "flex")]
 mod masked;
 mod metrics;
 mod pca;
 mod quality;
 mod real;
+#[cfg(feature = "flex")]
 mod reference;
 mod score_file;
 mod score_file_kills;
