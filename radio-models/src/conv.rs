@@ -230,7 +230,7 @@ impl Autoencoder for ConvAutoencoder {
     type Config = ConvAutoencoderConfig;
     const ARCHITECTURE: &'static str = "conv-autoencoder";
     // Each part of a training batch has a gradient as large as the weights.
-    const PART_ROWS: usize = 64;
+    const PART_ROWS: usize = 32;
 
     fn config(&self) -> &ConvAutoencoderConfig {
         &self.config

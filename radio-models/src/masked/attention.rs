@@ -74,12 +74,9 @@ impl Block {
         let (heads, size) = (self.heads, width / self.heads);
         let query = queries / (size as f32).sqrt();
         let query = query.reshape([rows, places, heads, size]).swap_dims(1, 2); // (n, h, t, d_h)
-        let key_value = linear(&self.key_value, others); // (n, k, 2 d)
-        let split = |start| {
-            let part = key_value.clone().narrow(2, start, width);
-            part.reshape([rows, keys, heads, size]).swap_dims(1, 2) // (n, h, k, d_h)
-        };
-        let (key, value) = (split(0), split(width));
+        let key_value = linear(&self.key_value, others).reshape([rows, keys, 2 * heads, size]);
+        let key_value = key_value.swap_dims(1, 2); // (n, 2 h, k, d_h), without a copy
+        let (key, value) = (key_value.clone().narrow(1, 0, heads), key_value.narrow(1, heads, heads));
         let mut scores = query.matmul(key.swap_dims(2, 3)); // (n, h, t, k)
         if let Some(bias) = bias {
             scores = scores + bias.clone();
