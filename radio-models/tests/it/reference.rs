@@ -6,7 +6,9 @@ use ndarray::{Array2, Array3};
 use radio_models::burn::module::{ModuleVisitor, Param};
 use radio_models::burn::optim::GradientsParams;
 use radio_models::burn::tensor::Tensor;
-use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, MaskedAutoencoder, MaskedAutoencoderConfig};
+use radio_models::{
+    Autoencoder, ConvAutoencoderConfig, MaskedAutoencoder, MaskedAutoencoderConfig, Trainer, TrainerOptions,
+};
 use serde_json::Value;
 
 use crate::common::{Batch, device};
@@ -21,31 +23,58 @@ fn the_conv_autoencoder_is_its_twin() {
         .with_width(6)
         .with_hidden(12)
         .with_latent(3);
-    check::<ConvAutoencoder>("conv", &config.init(&device()).unwrap());
+    check("conv", &config.init(&device()).unwrap());
 }
 
 #[test]
 fn the_masked_autoencoder_is_its_twin() {
+    check("masked", &masked());
+}
+
+#[test]
+fn a_batch_in_parts_trains_as_one() {
+    let golden = golden("masked");
+    let batch = batch(&golden);
+    let losses = |copies: usize| {
+        let rows: Vec<usize> = (0..batch.ids.len()).cycle().take(copies * batch.ids.len()).collect();
+        let many = batch.select(&rows);
+        let mut trainer = Trainer::new(TrainerOptions::default(), masked()).unwrap();
+        let losses = (0..3).map(|_| f64::from(trainer.step(&many.tokens()).unwrap().unwrap()));
+        losses.collect::<Vec<_>>()
+    };
+    for (one, many) in losses(1).into_iter().zip(losses(8)) {
+        assert!((one - many).abs() <= TOLERANCE * one, "{one} {many}");
+    }
+}
+
+fn masked() -> MaskedAutoencoder {
     let config = MaskedAutoencoderConfig::new(9, 4)
         .with_width(8)
         .with_heads(2)
         .with_encoder(2)
         .with_expansion(2)
         .with_seed(7);
-    check::<MaskedAutoencoder>("masked", &config.init(&device()).unwrap());
+    config.init(&device()).unwrap()
+}
+
+fn golden(case: &str) -> Value {
+    // Made by tests/reference/autoencoders.py with torch 2.9.0 and numpy 2.2.6.
+    let golden: Value = serde_json::from_str(include_str!("../reference/autoencoders.json")).unwrap();
+    golden[case].clone()
 }
 
 fn check<M: Autoencoder>(case: &str, model: &M) {
-    // Made by tests/reference/autoencoders.py with torch 2.9.0 and numpy 2.2.6.
-    let golden: Value = serde_json::from_str(include_str!("../reference/autoencoders.json")).unwrap();
-    let golden = &golden[case];
+    let golden = &golden(case);
     let model = with_weights(model, &golden["weights"]);
     let batch = batch(golden);
 
-    let made = model.reconstruct(&batch.tokens()).unwrap();
+    // So many copies that they are computed in parts.
+    let rows: Vec<usize> = (0..batch.ids.len()).cycle().take(70).collect();
+    let many = batch.select(&rows);
+    let made = model.reconstruct(&many.tokens()).unwrap();
     // Row by row: some have larger numbers than others.
-    let rows = made.values.outer_iter().zip(made.latent.outer_iter()).enumerate();
-    for (row, (values, latent)) in rows {
+    let made = made.values.outer_iter().zip(made.latent.outer_iter());
+    for (row, (values, latent)) in rows.into_iter().zip(made) {
         for (name, made) in [
             ("reconstruction", values.iter().copied().collect::<Vec<_>>()),
             ("latent", latent.to_vec()),

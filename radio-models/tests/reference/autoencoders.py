@@ -142,16 +142,20 @@ class MaskedAutoencoder(nn.Module):
         return self.encoder_norm(x)
 
     def decode(self, read, codes, bias):
-        x = (self.query + codes).expand(len(read), -1, -1)
+        x = self.query + codes
         for block in self.decoder:
             x = block(x, read, bias)
         return self.patch_out(self.decoder_norm(x))
 
-    def predict(self, flux, codes, visible):
+    def predict(self, flux, codes, visible, asked):
+        """Predictions of the tokens that are asked for, and 0 for the others; what was read, and in which places."""
         places, taken = self.places(visible)
         bias = torch.where(taken, 0, -1e9).to(flux.dtype)[:, None, None]
         read = self.encode(flux, codes, places, taken, bias)
-        return self.decode(read, codes, bias), read, taken
+        wanted = (~asked).to(torch.uint8).sort(dim=1, stable=True).indices[:, : int(asked.sum(1).max()), None]
+        predicted = self.decode(read, codes.expand(len(read), -1, -1).take_along_dim(wanted, 1), bias)
+        values = torch.zeros_like(flux).scatter(1, wanted.expand_as(predicted), predicted)
+        return values * asked[..., None], read, taken
 
     def reconstruct(self, tokens):
         valid, flux, codes = tokens.valid(), tokens.flux(), self.codes(tokens.wavelength, tokens.dtype)
@@ -159,19 +163,20 @@ class MaskedAutoencoder(nn.Module):
         values, latent = 0, 0
         for number in range(self.sets):
             visible = valid & (ranks % self.sets == number)
-            predicted, read, taken = self.predict(flux, codes, visible)
-            share = torch.where(valid, ~visible / (self.sets - 1), 1 / self.sets).to(flux.dtype)
-            values = values + predicted * share[..., None]
+            predicted, read, taken = self.predict(flux, codes, visible, ~visible)
+            values = values + predicted
             mean = (read * taken[..., None]).sum(1) / taken.sum(1, keepdim=True).clamp(min=1)
             latent = latent + mean / self.sets
-        return values, latent
+        # The mean over the passes in which a token was hidden.
+        return values / torch.where(valid, self.sets - 1, self.sets)[..., None], latent
 
     def loss(self, tokens, floor, draw):
         valid, flux, codes = tokens.valid(), tokens.flux(), self.codes(tokens.wavelength, tokens.dtype)
         count = ((1 - self.hidden) * valid.sum(1, keepdim=True) + 0.5).floor().clamp(min=1)
         visible = valid & (self.ranks(tokens, valid, draw) < count)
-        weights = tokens.weights(floor) * (valid & ~visible)[..., None]
-        predicted, _, _ = self.predict(flux, codes, visible)
+        asked = valid & ~visible
+        weights = tokens.weights(floor) * asked[..., None]
+        predicted, _, _ = self.predict(flux, codes, visible, asked)
         return ((flux - predicted) ** 2 * weights).sum(), int((weights > 0).sum())
 
 
