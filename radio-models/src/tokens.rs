@@ -210,16 +210,19 @@ pub(crate) fn masked(value: f32, sigma: f32) -> f32 {
 
 /// What a pixel weighs in the loss: 1 / max(sigma, floor)^2, and 0 where it is bad or beyond [`LARGEST`].
 pub(crate) fn weight(value: f32, sigma: f32, sigma_floor: f32) -> f32 {
-    if !is_good(value, sigma) || value.abs() > LARGEST {
-        return 0.0;
+    let bounded = sigma.max(sigma_floor);
+    let weight = 1.0 / (bounded * bounded);
+    if is_good(value, sigma) & (value.abs() <= LARGEST) {
+        weight
+    } else {
+        0.0
     }
-    let sigma = sigma.max(sigma_floor);
-    1.0 / (sigma * sigma)
 }
 
 /// Does this pixel count?
 pub(crate) fn is_good(value: f32, sigma: f32) -> bool {
-    value.is_finite() && sigma.is_finite() && sigma > 0.0
+    // Not `&&`: without branches many pixels are looked at at once.
+    value.is_finite() & sigma.is_finite() & (sigma > 0.0)
 }
 
 fn agree(array: &'static str, found: &[usize], expected: &[usize], help: &'static str) -> Result<()> {
