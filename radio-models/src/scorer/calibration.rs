@@ -38,7 +38,7 @@ impl ScoreKind {
     }
 }
 
-/// What scores are usual at which S/N, learned from normal spectra: medians and upper spreads in bins.
+/// What scores are usual at which S/N, learned from normal spectra: medians and spreads in bins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Spectra that it was learned from.
@@ -59,17 +59,17 @@ impl Calibration {
     /// Replaces raw scores by calibrated ones. The row must have scores.
     pub(super) fn apply(&self, kind: ScoreKind, latent: &ArrayView1<'_, f32>, score: &mut Score) {
         let snr = score.snr.unwrap_or_default();
-        let unusual =
-            |usual: &Usual, raw: Option<f64>| raw.map(|raw| usual.deviation(snr, raw)).filter(|x| x.is_finite());
-        let raw_chi2 = score.chi2;
-        score.latent = unusual(&self.latent, Some(log(self.density.distance(latent, None))));
-        score.worst_patch = unusual(&self.worst_patch, score.worst_patch.map(f64::asinh));
-        let chi2 = unusual(&self.chi2, score.chi2.map(log));
+        let deviation = |usual: &Usual, number: f64| Some(usual.deviation(snr, number)).filter(|x| x.is_finite());
+        score.latent = deviation(&self.latent, log(self.density.distance(latent, None)));
+        score.worst_patch = score.worst_patch.and_then(|raw| deviation(&self.worst_patch, raw.asinh()));
         score.score = match kind {
-            ScoreKind::Chi2 => chi2,
+            // The column chi2 itself stays as it is: 1 is a good fit.
+            ScoreKind::Chi2 => score.chi2.and_then(|raw| deviation(&self.chi2, log(raw))),
             _ => kind.raw(score),
         };
-        score.chi2 = raw_chi2;
+        if score.score.is_none() {
+            score.flags |= Score::NOT_FINITE;
+        }
     }
 }
 
@@ -153,14 +153,18 @@ impl Collected {
     }
 }
 
-/// The median of a number and its spread above that, as functions of the S/N.
+/// Least spread, of numbers that are all the same.
+const LEAST_SPREAD: f64 = 1e-6;
+
+/// The median of a number and its spreads about it, as functions of the S/N.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Usual {
     /// Middles of bins in asinh(S/N), ascending.
     at: Vec<f64>,
     median: Vec<f64>,
-    /// From the median to the 84th percentile: a standard deviation, were the numbers normal.
-    spread: Vec<f64>,
+    /// From the 16th percentile to the median, and from there to the 84th: a standard deviation each, were the numbers normal.
+    below: Vec<f64>,
+    above: Vec<f64>,
 }
 
 impl Usual {
@@ -168,7 +172,7 @@ impl Usual {
     fn new(mut pairs: Vec<(f64, f64)>) -> Self {
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         let bins = (pairs.len() / ROWS_OF_BIN).clamp(1, MOST_BINS);
-        let (mut at, mut median, mut spread) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut at, mut median, mut below, mut above) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for bin in pairs.chunks(pairs.len().div_ceil(bins)) {
             let mut numbers: Vec<f64> = bin.iter().map(|&(_, number)| number).collect();
             numbers.sort_by(f64::total_cmp);
@@ -176,9 +180,15 @@ impl Usual {
             let middle = bin[bin.len() / 2].0.asinh();
             at.push(middle);
             median.push(quantile(0.5));
-            spread.push((quantile(0.84) - quantile(0.5)).max(1e-6));
+            below.push((quantile(0.5) - quantile(0.16)).max(LEAST_SPREAD));
+            above.push((quantile(0.84) - quantile(0.5)).max(LEAST_SPREAD));
         }
-        Self { at, median, spread }
+        Self {
+            at,
+            median,
+            below,
+            above,
+        }
     }
 
     /// How many spreads a number lies above the median at this S/N; straight lines between the bins, level beyond them.
@@ -195,7 +205,9 @@ impl Usual {
             (Some(last), None) => values[last],
             (None, None) => f64::NAN,
         };
-        (number - between(&self.median)) / between(&self.spread)
+        let difference = number - between(&self.median);
+        // Each side has its own: what is skewed in bright spectra and not in faint ones would make scores follow the S/N.
+        difference / between(if difference < 0.0 { &self.below } else { &self.above })
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Score {
 impl Score {
     /// Flag: the spectrum has no good pixel.
     pub const DEAD: u32 = 1;
-    /// Flag: the reconstruction or the chi-square is too large for a number, or is not one.
+    /// Flag: the reconstruction or a score is too large for a number, or is not one.
     pub const NOT_FINITE: u32 = 2;
 }
 
