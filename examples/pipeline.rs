@@ -30,7 +30,7 @@ use radio_tokenize::Tokenizer;
 mod common;
 
 pub(crate) use common::Result;
-use common::{Split, batches, end, part_of, progress, recorded};
+use common::{Split, batches, end, fingerprint, part_of, progress, recorded};
 
 /// Models make and drop large tensors all the time, which the system's allocator gives back to the system each time.
 #[global_allocator]
@@ -359,11 +359,18 @@ fn train(
     let bar = progress("training", steps as u64);
     let step = Instant::now();
     let training_options = TrainerOptions::default().with_steps(steps).with_validate_every(0);
-    let mut trainer = Trainer::new(training_options, model)?;
+    let folder = options.out.join("training");
+    match fs::remove_dir_all(&folder) {
+        // That of an earlier run: the survey may have changed.
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(format!("{}: {e}", folder.display()).into()),
+    }
+    let mut trainer = Trainer::new(training_options, model)?.trained_on(fingerprint(&training)?)?;
     let ending = trainer.fit(
         |position| batches(&training, &shuffled, tokenizer, position),
         || Ok(Vec::new()),
-        options.out.join("training"),
+        &folder,
         |record| bar.set_position(record.step as u64),
     )?;
     let losses: Vec<f32> = trainer.history().records().iter().map(|record| record.loss).collect();

@@ -34,7 +34,7 @@ use radio_models::{
 };
 
 pub(crate) use common::Result;
-use common::{Split, end, part_of, progress, recorded};
+use common::{Split, end, fingerprint, part_of, progress, recorded};
 use judge::Judge;
 use survey::Survey;
 use top::Top;
@@ -181,11 +181,15 @@ fn train<M: Autoencoder>(model: M, survey: &Survey, options: &Options) -> Result
         .with_steps(options.steps.get())
         .with_validate_every((options.steps.get() / 10).max(1));
     let device = model.device();
-    let mut trainer = if Trainer::<M>::can_resume(&folder)? {
+    let trainer = if Trainer::<M>::can_resume(&folder)? {
         Trainer::resume(&folder, &device)?.with_options(settings)?
     } else {
         Trainer::new(settings, model)?
     };
+    let data = format!("{}, {}", fingerprint(&training)?, survey.injected());
+    let mut trainer = trainer
+        .trained_on(data)
+        .map_err(|e| format!("{}: {e}", options.out.display()))?;
     let read = survey.read.clone().with_batch_rows(options.batch);
     let shuffled = read.clone().with_shuffle(Shuffle::window()).with_seed(options.seed);
     let bar = progress("training", options.steps.get() as u64);

@@ -1,5 +1,7 @@
 //! The spectra of a survey, some of them with an anomaly that was put in.
 
+use std::sync::Arc;
+
 use radio_index::ReadPlan;
 use radio_io::{BadTiles, ReadOptions, Reader, SpectrumBatch};
 use radio_models::injection::{Donor, Injector, InjectorOptions, Label, Spectrum};
@@ -23,7 +25,7 @@ pub(crate) struct Survey {
     pub(crate) plan: ReadPlan,
     pub(crate) read: ReadOptions,
     tokenizer: Tokenizer,
-    injector: Option<Injector>,
+    injector: Option<Arc<Injector>>,
     is_mock: bool,
 }
 
@@ -73,7 +75,7 @@ impl Survey {
                 .with_fraction(options.fraction)
                 .with_amplitudes(options.amplitudes[0], options.amplitudes[1])
                 .with_donors(donors);
-            survey.injector = Some(Injector::new(settings)?);
+            survey.injector = Some(Arc::new(Injector::new(settings)?));
         }
         Ok(survey)
     }
@@ -81,6 +83,18 @@ impl Survey {
     /// Tokens of a spectrum, pixels of a token.
     pub(crate) fn shape(&self) -> [usize; 2] {
         [self.tokenizer.tokens(PIXELS), PATCH]
+    }
+
+    /// What was put into the spectra, in words.
+    pub(crate) fn injected(&self) -> String {
+        let Some(injector) = &self.injector else {
+            return "as it is".to_owned();
+        };
+        let options = injector.options();
+        format!(
+            "anomalies in {} of the spectra, {} to {} σ, seed {}",
+            options.fraction, options.amplitudes.0, options.amplitudes.1, options.seed
+        )
     }
 
     pub(crate) fn credit(&self) -> &'static str {
@@ -102,7 +116,7 @@ impl Survey {
         let start = Reader::new(plan, read.clone())?.state().at(position.batch);
         let (tokenizer, injector) = (self.tokenizer.clone(), self.injector.clone());
         let reader = Reader::resume(plan, read, &start)?;
-        let pieces = reader.map(move |batch| Piece::new(batch?, &tokenizer, injector.as_ref()));
+        let pieces = reader.map(move |batch| Piece::new(batch?, &tokenizer, injector.as_deref()));
         Ok(ahead(pieces))
     }
 

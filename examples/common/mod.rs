@@ -66,6 +66,14 @@ pub(crate) fn part_of(plan: &ReadPlan, part: Part, seed: u64, split: Split) -> R
     )
 }
 
+/// What tells a plan from others.
+pub(crate) fn fingerprint(plan: &ReadPlan) -> Result<String> {
+    Ok(format!(
+        "plan {:016x}",
+        Reader::new(plan, ReadOptions::default())?.state().plan()
+    ))
+}
+
 /// The batches of one pass over a plan, from a position on, as tokens.
 pub(crate) fn batches(
     plan: &ReadPlan,

@@ -52,6 +52,12 @@ impl State {
         self.batch
     }
 
+    /// Hash of the plan: its rows, and the size and time of each tile. It tells what a model was trained on.
+    #[must_use]
+    pub fn plan(&self) -> u64 {
+        self.plan
+    }
+
     /// The same pass, after `batch` batches were taken: for those who keep the number of batches themselves.
     #[must_use]
     pub fn at(mut self, batch: u64) -> Self {

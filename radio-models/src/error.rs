@@ -49,6 +49,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// A training cannot go on with other data: give it those that it had, or begin another in another folder.
+    #[error(
+        "a training on {expected:?} cannot go on with {found:?}: give it the same data, or begin anew in another folder"
+    )]
+    Data {
+        /// What the data are said to be now.
+        found: String,
+        /// What they were.
+        expected: String,
+    },
+
     /// A column cannot be a tensor.
     #[error("a column of {found} with {nulls} nulls cannot be a tensor: lists of Float32 without nulls are needed")]
     Column {

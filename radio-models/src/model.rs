@@ -245,9 +245,12 @@ pub(crate) fn read_into<const D: usize, I: Dimension>(
     mut array: ArrayViewMut<'_, f32, I>,
     action: &'static str,
 ) -> Result<()> {
-    for (into, number) in array.iter_mut().zip(read(tensor, action)?) {
-        *into = number;
+    let numbers = read(tensor, action)?;
+    if numbers.len() != array.len() {
+        let reason = format!("{} numbers for {}", numbers.len(), array.len());
+        return Err(Error::execution(action, reason));
     }
+    array.iter_mut().zip(numbers).for_each(|(into, number)| *into = number);
     Ok(())
 }
 

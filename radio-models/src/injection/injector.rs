@@ -101,7 +101,9 @@ impl Injector {
         Ok(change.and_then(|change| change.apply(injection.kind, spectrum)))
     }
 
-    pub(super) fn options(&self) -> &InjectorOptions {
+    /// What it injects.
+    #[must_use]
+    pub fn options(&self) -> &InjectorOptions {
         &self.options
     }
 }

@@ -61,7 +61,9 @@ impl Calibration {
         let snr = score.snr.unwrap_or_default();
         let deviation = |usual: &Usual, number: f64| Some(usual.deviation(snr, number)).filter(|x| x.is_finite());
         score.latent = deviation(&self.latent, log(self.density.distance(latent, None)));
-        score.worst_patch = score.worst_patch.and_then(|raw| deviation(&self.worst_patch, raw.asinh()));
+        score.worst_patch = score
+            .worst_patch
+            .and_then(|raw| deviation(&self.worst_patch, raw.asinh()));
         score.score = match kind {
             // The column chi2 itself stays as it is: 1 is a good fit.
             ScoreKind::Chi2 => score.chi2.and_then(|raw| deviation(&self.chi2, log(raw))),

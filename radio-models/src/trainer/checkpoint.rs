@@ -53,6 +53,7 @@ impl<M: Autoencoder> Trainer<M> {
         trainer.optimizer = trainer.optimizer.load_record(record);
         trainer.steps = state.steps;
         trainer.position = state.position;
+        trainer.owns_folder = true;
         trainer.history = History::read(folder, state.steps)?;
         if let Some((loss, since)) = state.best {
             let model = M::load(checkpoint.join(BEST), device)?;
@@ -68,6 +69,20 @@ impl<M: Autoencoder> Trainer<M> {
     /// [`Error::File`] where the folder is there but cannot be read.
     pub fn can_resume(folder: impl AsRef<Path>) -> Result<bool> {
         Ok(!checkpoints(folder.as_ref())?.is_empty())
+    }
+
+    /// Makes sure that no other training is in the folder.
+    pub(super) fn own(&mut self, folder: &Path) -> Result<()> {
+        if !self.owns_folder
+            && let Some((steps, _)) = checkpoints(folder)?.last()
+        {
+            let reason = format!(
+                "a training of {steps} steps is there: go on with Trainer::resume, remove it, or take another folder"
+            );
+            return Err(Error::file("begin a training in", folder, reason));
+        }
+        self.owns_folder = true;
+        Ok(())
     }
 
     /// Options may be changed between a stop and a resume: more steps, for instance.

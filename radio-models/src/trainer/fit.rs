@@ -52,9 +52,10 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Batch`] with what `batches` or `validation` failed with, [`Error::File`] where the folder cannot be written, and
-    /// as [`accumulate`](Self::accumulate) and [`update`](Self::update). Steps that were made are not lost: the last checkpoint
-    /// is in the folder.
+    /// [`Error::Batch`] with what `batches` or `validation` failed with; [`Error::File`] where the folder cannot be written, or
+    /// holds checkpoints of a training that this one does not go on with; and as [`accumulate`](Self::accumulate) and
+    /// [`update`](Self::update). The same trainer can be called again and goes on; another process goes on from the last
+    /// checkpoint in the folder.
     ///
     /// # Examples
     ///
@@ -100,21 +101,26 @@ impl<M: Autoencoder> Trainer<M> {
         E: Into<Source>,
     {
         let folder = folder.as_ref();
+        self.own(folder)?;
         self.history.open(folder)?;
         let mut learned = true;
         while self.steps < self.options.steps {
+            if self.is_out_of_patience() {
+                return Ok(Ending::Patience);
+            }
             if !learned {
                 return Ok(Ending::NoData);
             }
+            // Of a pass that is gone on with, what was learned before.
             learned = self.position.batch > 0;
             for tokens in batches(self.position).map_err(Error::batch)? {
                 self.accumulate(&tokens.map_err(Error::batch)?)?;
                 self.position.batch += 1;
+                learned |= self.window.batches > 0;
                 if self.window.batches < self.options.accumulate {
                     continue;
                 }
                 let Some(mut record) = self.update()? else { continue };
-                learned = true;
                 let due = |every: usize| every > 0 && record.step.is_multiple_of(every);
                 let last = record.step == self.options.steps;
                 let save = last || due(self.options.checkpoint_every);
@@ -123,8 +129,7 @@ impl<M: Autoencoder> Trainer<M> {
                 }
                 self.history.push(record)?;
                 watch(&record);
-                let patience = self.options.patience;
-                let stop = patience > 0 && self.best.as_ref().is_some_and(|best| best.since >= patience);
+                let stop = self.is_out_of_patience();
                 if save || stop {
                     self.save(folder)?;
                 }
@@ -141,6 +146,11 @@ impl<M: Autoencoder> Trainer<M> {
             };
         }
         Ok(Ending::Steps)
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.options.patience;
+        patience > 0 && self.best.as_ref().is_some_and(|best| best.since >= patience)
     }
 
     /// The loss per good pixel of the validation set; keeps the model if none was better.

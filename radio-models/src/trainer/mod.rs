@@ -62,6 +62,8 @@ pub struct Trainer<M: Autoencoder> {
     position: Position,
     history: History,
     best: Option<Best<M>>,
+    /// Is the training in the folder this one?
+    owns_folder: bool,
 }
 
 /// What was added up since the last step.
@@ -119,7 +121,24 @@ impl<M: Autoencoder> Trainer<M> {
             position: Position::default(),
             history: History::default(),
             best: None,
+            owns_folder: false,
         })
+    }
+
+    /// Says what the training data are: a hash of the read plan, or a name and version. It is stored with the weights as
+    /// [`Origin::data`](crate::Origin::data), and a training that is resumed must be given the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Data`] where steps were already made with other data.
+    pub fn trained_on(mut self, data: impl Into<String>) -> Result<Self> {
+        let (data, mut origin) = (data.into(), self.model.origin().clone());
+        match origin.data {
+            Some(expected) if self.steps > 0 && expected != data => return Err(Error::Data { found: data, expected }),
+            _ => origin.data = Some(data),
+        }
+        self.model = self.model.with_origin(origin);
+        Ok(self)
     }
 
     /// Learns from one batch; the result is its loss before this step, per good pixel.
@@ -147,6 +166,7 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// As three passes of the batch through the model. Memory for the activations of one batch, and one more copy of the weights.
     pub fn accumulate(&mut self, tokens: &Tokens<'_>) -> Result<()> {
+        self.model.fits(tokens)?;
         if self.steps == 0
             && let (None, Some(tokenizer)) = (&self.model.origin().tokenizer, tokens.tokenizer())
         {
@@ -155,7 +175,6 @@ impl<M: Autoencoder> Trainer<M> {
             self.model = self.model.clone().with_origin(origin);
         }
         let draw = self.steps as u64;
-        self.model.fits(tokens)?;
         let parts = self.model.parts(tokens).into_par_iter().map(|tokens| {
             // With a graph of its own: operations of one graph wait for each other.
             let model = self.model.clone().fork(&self.model.device());
@@ -232,10 +251,21 @@ impl<M: Autoencoder> Trainer<M> {
     /// The loss of a batch, as a sum and its number of pixels, without learning from it. What a masked autoencoder hides is the
     /// same in every call.
     fn validation_loss(&self, model: &M, tokens: &Tokens<'_>) -> Result<(f64, usize)> {
-        match model.loss(tokens, self.options.sigma_floor, u64::MAX - 1)? {
-            Some((squares, good)) => Ok((f64::from(scalar(squares)?), good)),
-            None => Ok((0.0, 0)),
-        }
+        model.fits(tokens)?;
+        let floor = self.options.sigma_floor;
+        let parts =
+            model
+                .parts(tokens)
+                .into_par_iter()
+                .map(|tokens| match model.loss(&tokens, floor, u64::MAX - 1)? {
+                    Some((squares, good)) => Ok((f64::from(scalar(squares)?), good)),
+                    None => Ok((0.0, 0)),
+                });
+        // In the order of the parts, whichever thread was first.
+        let parts: Vec<(f64, usize)> = parts.collect::<Result<_>>()?;
+        Ok(parts
+            .iter()
+            .fold((0.0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1)))
     }
 
     /// Steps that were made.

@@ -243,6 +243,15 @@ fn training_stops_when_it_does_not_get_better() {
         .fit(|at| Ok(passes(at)), validation, folder.path(), |_| {})
         .unwrap();
     assert_eq!(ending, Ending::Patience);
+    // And it stays at that.
+    let steps = trainer.steps();
+    let ending = trainer.fit(
+        |at| Ok(passes(at)),
+        validation,
+        folder.path(),
+        |_| panic!("a step too many"),
+    );
+    assert_eq!((ending.unwrap(), trainer.steps()), (Ending::Patience, steps));
     let losses: Vec<f32> = trainer
         .history()
         .records()
@@ -285,6 +294,49 @@ fn nothing_to_learn_is_an_end() {
         |_| panic!("no step was made"),
     );
     assert_eq!((ending.unwrap(), calls.into_inner()), (Ending::NoData, 1));
+}
+
+#[test]
+fn a_window_may_be_longer_than_a_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(options().with_steps(2).with_accumulate(5), conv()).unwrap();
+    let pass = |position: Position| Ok(passes(position).take(3 - position.batch as usize));
+    let ending = trainer.fit(pass, || Ok(Vec::new()), folder.path(), |_| {});
+    assert_eq!((ending.unwrap(), trainer.steps()), (Ending::Steps, 2));
+}
+
+#[test]
+fn a_training_has_its_folder_and_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options().with_steps(4);
+    let fit =
+        |trainer: &mut Trainer<ConvAutoencoder>| trainer.fit(|at| Ok(passes(at)), validation, folder.path(), |_| {});
+    let mut trainer = Trainer::new(options.clone(), conv())
+        .unwrap()
+        .trained_on("plan 17")
+        .unwrap();
+    fit(&mut trainer).unwrap();
+    assert_eq!(trainer.finish().origin().data.as_deref(), Some("plan 17"));
+
+    // Another training does not end what is there.
+    let error = fit(&mut Trainer::new(options.clone(), conv()).unwrap()).unwrap_err();
+    assert!(format!("{error:?}").contains("4 steps"), "{error:?}");
+    let resume = || Trainer::<ConvAutoencoder>::resume(folder.path(), &device()).unwrap();
+    let error = resume().trained_on("plan 18").unwrap_err();
+    assert!(
+        error.to_string().contains("plan 17") && error.to_string().contains("plan 18"),
+        "{error}"
+    );
+    let mut trainer = resume()
+        .trained_on("plan 17")
+        .unwrap()
+        .with_options(options.with_steps(6))
+        .unwrap();
+    fit(&mut trainer).unwrap();
+    assert_eq!(
+        (trainer.steps(), trainer.finish().origin().data.as_deref()),
+        (6, Some("plan 17"))
+    );
 }
 
 #[test]
