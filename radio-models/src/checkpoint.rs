@@ -10,7 +10,8 @@ use burn::store::SafetensorsStore;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{Error, Result};
-use crate::model::{Autoencoder, Origin, read};
+use crate::layers::Parameters;
+use crate::model::{Autoencoder, Origin, Sizes, read};
 use crate::scorer::Calibration;
 
 const ARCHITECTURE_KEY: &str = "radio.architecture";
@@ -42,7 +43,7 @@ pub(crate) fn save<M: Autoencoder>(model: &M, calibration: Option<&Calibration>,
 /// Reads what [`save`] wrote.
 pub(crate) fn load<M: Autoencoder>(path: &Path, device: &Device) -> Result<(M, Option<Calibration>)> {
     let header = read_header::<M>(path)?;
-    let mut model = M::zeros(&header.config, device);
+    let mut model = header.config.build(&mut Parameters::zeros(device));
     model
         .load_from(&mut SafetensorsStore::from_file(path))
         .map_err(|e| Error::Model {
@@ -127,8 +128,12 @@ fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
     let config = metadata[CONFIG_KEY].as_str().unwrap_or_default();
     let config = M::Config::load_binary(config.as_bytes())
         .map_err(|e| not_a_model(&format!("its configuration cannot be read: {e}")))?;
-    M::check(&config).map_err(|e| not_a_model(&format!("in its configuration, {e}")))?;
-    let needed = M::parameters(&config).map_or(u64::MAX, |n| n as u64 * size_of::<f32>() as u64);
+    config
+        .check()
+        .map_err(|e| not_a_model(&format!("in its configuration, {e}")))?;
+    let needed = config
+        .parameters()
+        .map_or(u64::MAX, |n| n as u64 * size_of::<f32>() as u64);
     if weights_length != needed {
         let reason = format!("it has {weights_length} bytes of weights, its configuration needs {needed}");
         return Err(not_a_model(&reason));

@@ -7,9 +7,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layers::Parameters;
-use crate::model::{Autoencoder, Origin, read_into, squares, upload};
+use crate::model::{About, Autoencoder, Sizes, check_sizes, read_into, squares, upload};
 use crate::tokens::Tokens;
 
 /// Sizes of a [`ConvAutoencoder`].
@@ -71,29 +71,8 @@ impl ConvAutoencoderConfig {
     ///
     /// [`Error::Option`] where a size is 0, or so large that the weights cannot be counted.
     pub fn init(&self, device: &Device) -> Result<ConvAutoencoder> {
-        ConvAutoencoder::check(self)?;
+        self.check()?;
         Ok(self.build(&mut Parameters::random(self.seed, device)))
-    }
-
-    /// Number of trainable numbers; `None` where it does not fit into a `usize`.
-    #[must_use]
-    pub fn parameters(&self) -> Option<usize> {
-        let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
-        let flat = self.places()?.checked_mul(self.channels(self.stages)?)?;
-        let mut sum = layer(self.patch, self.width)?.checked_add(layer(self.width, self.patch)?)?;
-        for stage in 1..=self.stages {
-            let channels = self.channels(stage)?;
-            sum = sum.checked_add(layer(channels, channels)?.checked_mul(2)?)?;
-        }
-        for (inputs, outputs) in [
-            (flat, self.hidden),
-            (self.hidden, self.latent),
-            (self.latent, self.hidden),
-            (self.hidden, flat),
-        ] {
-            sum = sum.checked_add(layer(inputs, outputs)?)?;
-        }
-        Some(sum)
     }
 
     /// Places that are left after all stages.
@@ -113,6 +92,48 @@ impl ConvAutoencoderConfig {
     fn channels(&self, stage: usize) -> Option<usize> {
         self.width.checked_mul(1usize.checked_shl(u32::try_from(stage).ok()?)?)
     }
+}
+
+impl Sizes for ConvAutoencoderConfig {
+    type Model = ConvAutoencoder;
+
+    fn shape(&self) -> [usize; 2] {
+        [self.tokens, self.patch]
+    }
+
+    fn latent(&self) -> usize {
+        self.latent
+    }
+
+    fn parameters(&self) -> Option<usize> {
+        let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
+        let flat = self.places()?.checked_mul(self.channels(self.stages)?)?;
+        let mut sum = layer(self.patch, self.width)?.checked_add(layer(self.width, self.patch)?)?;
+        for stage in 1..=self.stages {
+            let channels = self.channels(stage)?;
+            sum = sum.checked_add(layer(channels, channels)?.checked_mul(2)?)?;
+        }
+        for (inputs, outputs) in [
+            (flat, self.hidden),
+            (self.hidden, self.latent),
+            (self.latent, self.hidden),
+            (self.hidden, flat),
+        ] {
+            sum = sum.checked_add(layer(inputs, outputs)?)?;
+        }
+        Some(sum)
+    }
+
+    fn check(&self) -> Result<()> {
+        let sizes = [
+            ("tokens", self.tokens),
+            ("patch", self.patch),
+            ("width", self.width),
+            ("hidden", self.hidden),
+            ("latent", self.latent),
+        ];
+        check_sizes(&sizes, self)
+    }
 
     fn build(&self, parameters: &mut Parameters<'_>) -> ConvAutoencoder {
         let channels = |stage| self.channels(stage).unwrap_or_default();
@@ -131,8 +152,7 @@ impl ConvAutoencoderConfig {
                 .map(|stage| parameters.linear(channels(stage), channels(stage)))
                 .collect(),
             patch_out: parameters.linear(self.width, self.patch),
-            config: self.clone(),
-            origin: Origin::default(),
+            about: About::new(self),
         }
     }
 }
@@ -156,9 +176,7 @@ pub struct ConvAutoencoder {
     split: Vec<Linear>,
     patch_out: Linear,
     #[module(skip)]
-    config: ConvAutoencoderConfig,
-    #[module(skip)]
-    origin: Origin,
+    about: About<ConvAutoencoderConfig>,
 }
 
 impl ConvAutoencoder {
@@ -179,7 +197,7 @@ impl ConvAutoencoder {
     /// As [`forward`](Self::forward).
     #[must_use]
     pub fn encode(&self, flux: Tensor<3>) -> Tensor<2> {
-        let config = &self.config;
+        let config = &self.about.config;
         let [rows, tokens, patch] = flux.dims();
         let x = self.patch_in.forward(flux.reshape([rows * tokens, patch])); // (n t, w)
         let padded = config.padded_tokens();
@@ -207,7 +225,7 @@ impl ConvAutoencoder {
     /// As [`forward`](Self::forward).
     #[must_use]
     pub fn decode(&self, latent: Tensor<2>) -> Tensor<3> {
-        let config = &self.config;
+        let config = &self.about.config;
         let rows = latent.dims()[0];
         let x = relu(self.latent_out.forward(latent)); // (n, hidden)
         let mut x = relu(self.mix_out.forward(x)); // (n, places c)
@@ -232,29 +250,16 @@ impl Autoencoder for ConvAutoencoder {
     // Each part of a training batch has a gradient as large as the weights.
     const PART_ROWS: usize = 32;
 
-    fn config(&self) -> &ConvAutoencoderConfig {
-        &self.config
-    }
-
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    fn with_origin(mut self, origin: Origin) -> Self {
-        self.origin = origin;
-        self
-    }
-
     fn device(&self) -> Device {
         self.patch_in.weight.device()
     }
 
-    fn shape(&self) -> [usize; 2] {
-        [self.config.tokens, self.config.patch]
+    fn about(&self) -> &About<ConvAutoencoderConfig> {
+        &self.about
     }
 
-    fn latent(&self) -> usize {
-        self.config.latent
+    fn about_mut(&mut self) -> &mut About<ConvAutoencoderConfig> {
+        &mut self.about
     }
 
     fn reconstruct_part(
@@ -280,38 +285,5 @@ impl Autoencoder for ConvAutoencoder {
         let flux = upload(tokens.masked_flux(), shape, &self.device());
         let residual = flux.clone() - self.forward(flux);
         Ok(Some((squares(residual, upload(weights, shape, &self.device())), good)))
-    }
-
-    fn zeros(config: &ConvAutoencoderConfig, device: &Device) -> Self {
-        config.build(&mut Parameters::zeros(device))
-    }
-
-    fn check(config: &ConvAutoencoderConfig) -> Result<()> {
-        let sizes = [
-            ("tokens", config.tokens),
-            ("patch", config.patch),
-            ("width", config.width),
-            ("hidden", config.hidden),
-            ("latent", config.latent),
-        ];
-        if let Some((name, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
-            return Err(Error::Option {
-                name,
-                value: "0".to_owned(),
-                expected: "at least 1",
-            });
-        }
-        match config.parameters() {
-            Some(parameters) if parameters <= isize::MAX as usize / size_of::<f32>() => Ok(()),
-            _ => Err(Error::Option {
-                name: "width",
-                value: config.width.to_string(),
-                expected: "so small that the weights fit into memory (as must tokens, patch, stages, hidden and latent)",
-            }),
-        }
-    }
-
-    fn parameters(config: &ConvAutoencoderConfig) -> Option<usize> {
-        config.parameters()
     }
 }

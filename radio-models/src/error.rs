@@ -168,6 +168,15 @@ impl Error {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and text that is made for it")]
+    pub(crate) fn option(name: &'static str, value: impl ToString, expected: &'static str) -> Self {
+        Self::Option {
+            name,
+            value: value.to_string(),
+            expected,
+        }
+    }
+
     pub(crate) fn batch(source: impl Into<Source>) -> Self {
         Self::Batch { source: source.into() }
     }
@@ -178,4 +187,17 @@ impl Error {
             source: source.into(),
         }
     }
+}
+
+/// Is an array of the shape that is needed?
+pub(crate) fn check_shape(array: &'static str, found: &[usize], expected: &[usize], help: &'static str) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        array,
+        found: found.to_vec(),
+        expected: expected.to_vec(),
+        help,
+    })
 }

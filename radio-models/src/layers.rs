@@ -11,7 +11,9 @@ use rand::{RngExt, SeedableRng};
 ///
 /// The weights are a function of the seed alone: the same on every device, back end and number of threads. So are the
 /// numbers by which an optimizer knows the parameters: a state that was stored fits the model that is made again.
-pub(crate) struct Parameters<'a> {
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Parameters<'a> {
     device: &'a Device,
     /// None makes zeros, to be filled from a file.
     rng: Option<Xoshiro256PlusPlus>,

@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint;
-use crate::error::{Error, Result, Source};
+use crate::error::{Error, Result, Source, check_shape};
+use crate::layers::Parameters;
 use crate::tokens::Tokens;
 
 /// A model that reconstructs spectra: [`ConvAutoencoder`](crate::ConvAutoencoder) or
@@ -21,28 +22,29 @@ use crate::tokens::Tokens;
 /// beyond what users call may change.
 pub trait Autoencoder: Module + ModuleSnapshot + Sync + Sealed {
     /// The sizes that a model is made with.
-    type Config: Config + Clone + PartialEq;
+    type Config: Sizes<Model = Self>;
     /// What files call this kind of model.
     const ARCHITECTURE: &'static str;
 
     /// The sizes that this model was made with.
-    fn config(&self) -> &Self::Config;
+    fn config(&self) -> &Self::Config {
+        &self.about().config
+    }
 
     /// What it was trained on.
-    fn origin(&self) -> &Origin;
+    fn origin(&self) -> &Origin {
+        &self.about().origin
+    }
 
     /// The same model with another origin.
     #[must_use]
-    fn with_origin(self, origin: Origin) -> Self;
+    fn with_origin(mut self, origin: Origin) -> Self {
+        self.about_mut().origin = origin;
+        self
+    }
 
     /// The device that the weights are on.
     fn device(&self) -> Device;
-
-    /// Tokens of a spectrum and pixels of a token, `[t, p]`.
-    fn shape(&self) -> [usize; 2];
-
-    /// Numbers that a spectrum is reduced to.
-    fn latent(&self) -> usize;
 
     /// What the model makes of each spectrum, also where the input is bad.
     ///
@@ -52,10 +54,10 @@ pub trait Autoencoder: Module + ModuleSnapshot + Sync + Sealed {
     /// the device fails.
     fn reconstruct(&self, tokens: &Tokens<'_>) -> Result<Reconstruction> {
         self.fits(tokens)?;
-        let [token_count, patch] = self.shape();
+        let [token_count, patch] = self.config().shape();
         let mut made = Reconstruction {
             values: Array3::zeros((tokens.rows(), token_count, patch)),
-            latent: Array2::zeros((tokens.rows(), self.latent())),
+            latent: Array2::zeros((tokens.rows(), self.config().latent())),
         };
         let rows = self.part_rows(tokens);
         let values = made.values.axis_chunks_iter_mut(Axis(0), rows);
@@ -81,17 +83,11 @@ pub trait Autoencoder: Module + ModuleSnapshot + Sync + Sealed {
     /// [`Error::Shape`] where they have other sizes, [`Error::Tokenizer`] where the model was trained on tokens of another
     /// tokenizer, or these do not say how they were made.
     fn fits(&self, tokens: &Tokens<'_>) -> Result<()> {
-        let [token_count, patch] = self.shape();
+        let [token_count, patch] = self.config().shape();
         let found = [tokens.rows(), tokens.tokens(), tokens.patch()];
         let expected = [tokens.rows(), token_count, patch];
-        if found != expected {
-            return Err(Error::Shape {
-                array: "values",
-                found: found.to_vec(),
-                expected: expected.to_vec(),
-                help: "tokenize with the patch and the number of tokens of the model, or make a model for these",
-            });
-        }
+        let help = "tokenize with the patch and the number of tokens of the model, or make a model for these";
+        check_shape("values", &found, &expected, help)?;
         match self.origin().tokenizer.as_deref() {
             Some(expected) if tokens.tokenizer() != Some(expected) => Err(Error::Tokenizer {
                 found: tokens.tokenizer().map(ToOwned::to_owned),
@@ -182,21 +178,72 @@ pub trait Autoencoder: Module + ModuleSnapshot + Sync + Sealed {
     ) -> Result<()>;
 
     #[doc(hidden)]
-    fn zeros(config: &Self::Config, device: &Device) -> Self;
+    fn about(&self) -> &About<Self::Config>;
 
     #[doc(hidden)]
-    fn check(config: &Self::Config) -> Result<()>;
+    fn about_mut(&mut self) -> &mut About<Self::Config>;
+}
+
+/// The configuration of an [`Autoencoder`]: its sizes.
+pub trait Sizes: Config + Clone + PartialEq + Sealed {
+    /// What is made with them.
+    type Model: Autoencoder<Config = Self>;
+
+    /// Tokens of a spectrum and pixels of a token, `[t, p]`.
+    fn shape(&self) -> [usize; 2];
+
+    /// Numbers that a spectrum is reduced to.
+    fn latent(&self) -> usize;
+
+    /// Number of trainable numbers; `None` where it does not fit into a `usize`.
+    fn parameters(&self) -> Option<usize>;
 
     #[doc(hidden)]
-    fn parameters(config: &Self::Config) -> Option<usize>;
+    fn check(&self) -> Result<()>;
+
+    #[doc(hidden)]
+    fn build(&self, parameters: &mut Parameters<'_>) -> Self::Model;
+}
+
+/// Are all sizes at least 1, and can the weights be in memory?
+pub(crate) fn check_sizes(sizes: &[(&'static str, usize)], config: &impl Sizes) -> Result<()> {
+    if let Some(&(name, _)) = sizes.iter().find(|&&(_, size)| size == 0) {
+        return Err(Error::option(name, 0, "at least 1"));
+    }
+    match config.parameters() {
+        Some(parameters) if parameters <= isize::MAX as usize / size_of::<f32>() => Ok(()),
+        _ => {
+            let (name, size) = sizes.iter().copied().max_by_key(|&(_, size)| size).unwrap_or_default();
+            Err(Error::option(name, size, "so small that the weights fit into memory"))
+        }
+    }
+}
+
+/// What a model is, beside its weights.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct About<C> {
+    pub(crate) config: C,
+    pub(crate) origin: Origin,
+}
+
+impl<C: Clone> About<C> {
+    pub(crate) fn new(config: &C) -> Self {
+        Self {
+            config: config.clone(),
+            origin: Origin::default(),
+        }
+    }
 }
 
 mod sealed {
-    /// Only models of this crate are autoencoders in its sense.
+    /// Only models of this crate are autoencoders in its sense, and only their sizes are.
     pub trait Sealed {}
 
     impl Sealed for crate::ConvAutoencoder {}
     impl Sealed for crate::MaskedAutoencoder {}
+    impl Sealed for crate::ConvAutoencoderConfig {}
+    impl Sealed for crate::MaskedAutoencoderConfig {}
 }
 pub(crate) use sealed::Sealed;
 
@@ -252,12 +299,4 @@ pub(crate) fn read_into<const D: usize, I: Dimension>(
     }
     array.iter_mut().zip(numbers).for_each(|(into, number)| *into = number);
     Ok(())
-}
-
-/// Makes a number of which every bit depends on every bit of `x` (the finalizer of splitmix64, Steele et al. 2014).
-pub(crate) fn scramble(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }

@@ -8,7 +8,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_shape};
 use data::{Data, Filling, Whitened};
 use linalg::{eigen, orthonormalize};
 
@@ -16,6 +16,7 @@ use linalg::{eigen, orthonormalize};
 const OVERSAMPLING: usize = 10;
 /// Beyond ±1000 a value counts as ±1000 in the fit: one fill value that nobody masked would be the first component.
 const LIMIT: f32 = 1000.0;
+const ONE_COLUMN: &str = "values and errors have one column for each pixel of the mean";
 
 /// The mean of many spectra and the directions in which they vary most.
 ///
@@ -79,7 +80,7 @@ impl Pca {
     /// O(n · pixels · rank · iterations) for each fill, and O(n · pixels · rank²) for each refill, on rayon's current
     /// pool: 8192 spectra of 7808 pixels take about 8 s of one core, 2 s without the refill. Memory on top of the arrays: O(pixels · rank) for each thread and for each of 32 sums, and O(n · rank).
     pub fn fit(values: ArrayView2<'_, f32>, errors: ArrayView2<'_, f32>, options: &PcaOptions) -> Result<Self> {
-        same_shape("errors", errors.shape(), values.shape())?;
+        check_shape("errors", errors.shape(), values.shape(), ONE_COLUMN)?;
         options.check(values.dim())?;
         let limit = LIMIT;
         let data = Data { values, errors, limit };
@@ -211,8 +212,8 @@ impl Pca {
     }
 
     fn data<'a>(&self, values: ArrayView2<'a, f32>, errors: ArrayView2<'a, f32>) -> Result<Data<'a>> {
-        same_shape("values", values.shape(), &[values.nrows(), self.mean.len()])?;
-        same_shape("errors", errors.shape(), values.shape())?;
+        check_shape("values", values.shape(), &[values.nrows(), self.mean.len()], ONE_COLUMN)?;
+        check_shape("errors", errors.shape(), values.shape(), ONE_COLUMN)?;
         let limit = f32::INFINITY;
         Ok(Data { values, errors, limit })
     }
@@ -314,39 +315,19 @@ impl PcaOptions {
 
     fn check(&self, (rows, pixels): (usize, usize)) -> Result<()> {
         if self.rank == 0 || self.rank > rows.min(pixels) || rows < 2 {
-            return Err(Error::Option {
-                name: "rank",
-                value: format!("{} for {rows} spectra of {pixels} pixels", self.rank),
-                expected: "at least 1, at most the number of spectra, of which there are at least 2, and of pixels",
-            });
+            return Err(Error::option(
+                "rank",
+                format!("{} for {rows} spectra of {pixels} pixels", self.rank),
+                "at least 1, at most the number of spectra, of which there are at least 2, and of pixels",
+            ));
         }
         if self.iterations == 0 {
-            return Err(Error::Option {
-                name: "iterations",
-                value: "0".to_owned(),
-                expected: "at least 1",
-            });
+            return Err(Error::option("iterations", "0", "at least 1"));
         }
         // Its square and the inverse of that must be numbers.
         if !(1e-100..=1e100).contains(&self.error_floor) {
-            return Err(Error::Option {
-                name: "error_floor",
-                value: self.error_floor.to_string(),
-                expected: "positive and finite",
-            });
+            return Err(Error::option("error_floor", self.error_floor, "positive and finite"));
         }
         Ok(())
     }
-}
-
-fn same_shape(array: &'static str, found: &[usize], expected: &[usize]) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        array,
-        found: found.to_vec(),
-        expected: expected.to_vec(),
-        help: "values and errors have one column for each pixel of the mean",
-    })
 }

@@ -1,6 +1,6 @@
 //! Which tiles are for training, and which are for judging what was trained.
 
-use crate::model::scramble;
+use crate::hash::scramble;
 
 /// A part of a survey that is kept away from the others.
 ///

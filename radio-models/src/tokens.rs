@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3, s};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, check_shape};
 
 /// A batch of spectra cut into patches ("tokens"): borrowed from whoever made it, or owned.
 ///
@@ -49,7 +49,7 @@ impl<'a> Tokens<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] with the name of the first array that does not fit to `values`.
+    /// [`Error::Shape`](crate::Error::Shape) with the name of the first array that does not fit to `values`.
     pub fn new(
         ids: impl Into<Cow<'a, [i64]>>,
         values: impl Into<CowArray<'a, f32, Ix3>>,
@@ -60,20 +60,20 @@ impl<'a> Tokens<'a> {
         let (ids, values, errors) = (ids.into(), values.into(), errors.into());
         let (wavelength, snr) = (wavelength.into(), snr.into());
         let (rows, tokens, _) = values.dim();
-        agree(
+        check_shape(
             "errors",
             errors.shape(),
             values.shape(),
             "one sigma for each pixel of values",
         )?;
-        agree(
+        check_shape(
             "wavelength",
             wavelength.shape(),
             &[rows, tokens],
             "one mean wavelength for each token of values",
         )?;
-        agree("ids", &[ids.len()], &[rows], "one id for each row of values")?;
-        agree("snr", &[snr.len()], &[rows], "one ratio for each row of values")?;
+        check_shape("ids", &[ids.len()], &[rows], "one id for each row of values")?;
+        check_shape("snr", &[snr.len()], &[rows], "one ratio for each row of values")?;
         Ok(Self {
             ids,
             values,
@@ -223,16 +223,4 @@ pub(crate) fn weight(value: f32, sigma: f32, sigma_floor: f32) -> f32 {
 pub(crate) fn is_good(value: f32, sigma: f32) -> bool {
     // Not `&&`: without branches many pixels are looked at at once.
     value.is_finite() & sigma.is_finite() & (sigma > 0.0)
-}
-
-fn agree(array: &'static str, found: &[usize], expected: &[usize], help: &'static str) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        array,
-        found: found.to_vec(),
-        expected: expected.to_vec(),
-        help,
-    })
 }

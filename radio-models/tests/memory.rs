@@ -4,7 +4,7 @@
 
 use ndarray::{Array2, Array3};
 use radio_models::{
-    Autoencoder, ConvAutoencoderConfig, MaskedAutoencoderConfig, Tokens, Trainer, TrainerOptions, device,
+    Autoencoder, ConvAutoencoderConfig, MaskedAutoencoderConfig, Sizes, Tokens, Trainer, TrainerOptions, device,
 };
 
 #[global_allocator]

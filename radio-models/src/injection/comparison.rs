@@ -40,11 +40,11 @@ impl Evaluator<'_> {
     /// ```
     pub fn compare(&self, baseline: &str, scores: &[(&str, &[Option<f64>])]) -> Result<Comparison> {
         let Some(base) = scores.iter().position(|(name, _)| *name == baseline) else {
-            return Err(Error::Option {
-                name: "baseline",
-                value: baseline.to_owned(),
-                expected: "the name of one of the scores",
-            });
+            return Err(Error::option(
+                "baseline",
+                baseline.to_owned(),
+                "the name of one of the scores",
+            ));
         };
         let columns: Vec<_> = scores.iter().map(|&(_, scores)| scores).collect();
         let (evaluations, samples) = self.evaluate_all(&columns)?;

@@ -9,7 +9,7 @@ use super::bootstrap::resample;
 use super::estimate::Estimate;
 use super::half_recall::AmplitudeBins;
 use super::metrics::{Ones, Pairs, Ranking, Weights};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_shape};
 
 /// What was injected into a spectrum, its kind and amplitude in σ; `None` for a spectrum that was left as it was.
 pub type Label = Option<(Anomaly, f64)>;
@@ -54,14 +54,14 @@ impl<'a> Evaluator<'a> {
     /// [`Error::Shape`] where the slices differ in length, [`Error::Option`] where an amplitude is not finite, nothing
     /// was injected, or something was injected into every row.
     pub fn new(labels: &'a [Label], snr: &'a [Option<f64>]) -> Result<Self> {
-        same_length("snr", snr.len(), labels.len())?;
+        check_shape("snr", &[snr.len()], &[labels.len()], "one entry for each label")?;
         if let Some((_, amplitude)) = labels.iter().flatten().find(|(_, amplitude)| !amplitude.is_finite()) {
-            return Err(option("labels", amplitude.to_string(), "finite amplitudes"));
+            return Err(Error::option("labels", amplitude.to_string(), "finite amplitudes"));
         }
         let injected = labels.iter().flatten().count();
         if injected == 0 || injected == labels.len() {
             let value = format!("{injected} injected of {}", labels.len());
-            return Err(option("labels", value, "rows with an anomaly, and rows without"));
+            return Err(Error::option("labels", value, "rows with an anomaly, and rows without"));
         }
         Ok(Self {
             labels,
@@ -117,7 +117,7 @@ impl<'a> Evaluator<'a> {
         // One goes in, so one comes out.
         evaluations
             .pop()
-            .ok_or_else(|| option("scores", "none".to_owned(), "one score"))
+            .ok_or_else(|| Error::option("scores", "none".to_owned(), "one score"))
     }
 
     /// Evaluations of several scores, and for each the AUPRC in every sample. All see the same samples.
@@ -146,10 +146,10 @@ impl<'a> Evaluator<'a> {
     fn check(&self) -> Result<()> {
         if !(self.false_positive_rate > 0.0 && self.false_positive_rate < 1.0) {
             let value = self.false_positive_rate.to_string();
-            return Err(option("false_positive_rate", value, "between 0 and 1"));
+            return Err(Error::option("false_positive_rate", value, "between 0 and 1"));
         }
         if self.precision_at.contains(&0) {
-            return Err(option("precision_at", "0".to_owned(), "at least 1"));
+            return Err(Error::option("precision_at", "0".to_owned(), "at least 1"));
         }
         Ok(())
     }
@@ -161,9 +161,14 @@ impl<'a> Evaluator<'a> {
     }
 
     fn rankings(&self, scores: &[Option<f64>]) -> Result<Rankings> {
-        same_length("scores", scores.len(), self.labels.len())?;
+        check_shape(
+            "scores",
+            &[scores.len()],
+            &[self.labels.len()],
+            "one entry for each label",
+        )?;
         if let Some(row) = scores.iter().position(|score| score.is_some_and(f64::is_nan)) {
-            return Err(option(
+            return Err(Error::option(
                 "scores",
                 format!("NaN in row {row}"),
                 "numbers, or `None` for no score",
@@ -172,7 +177,7 @@ impl<'a> Evaluator<'a> {
         let normals: Vec<usize> = self.rows(Option::is_none);
         let scored: Vec<usize> = normals.iter().copied().filter(|&row| scores[row].is_some()).collect();
         if scored.is_empty() {
-            return Err(option(
+            return Err(Error::option(
                 "scores",
                 "none in a normal row".to_owned(),
                 "at least one normal with a score",
@@ -360,20 +365,4 @@ impl Subset {
             half_recall_amplitude: by_amplitude.half(),
         }
     }
-}
-
-fn option(name: &'static str, value: String, expected: &'static str) -> Error {
-    Error::Option { name, value, expected }
-}
-
-fn same_length(array: &'static str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        array,
-        found: vec![found],
-        expected: vec![expected],
-        help: "one entry for each label",
-    })
 }

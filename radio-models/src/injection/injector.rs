@@ -80,11 +80,7 @@ impl Injector {
     pub fn inject(&self, injection: &Injection, spectrum: &mut Spectrum<'_>) -> Result<Option<Injected>> {
         let amplitude = injection.amplitude;
         if !(amplitude >= 0.0 && amplitude.is_finite()) {
-            return Err(Error::Option {
-                name: "amplitude",
-                value: amplitude.to_string(),
-                expected: "at least 0 and finite",
-            });
+            return Err(Error::option("amplitude", amplitude, "at least 0 and finite"));
         }
         let (wavelength, weights) = (spectrum.wavelength, spectrum.weights());
         let mut random = Random::new(injection.seed, 0);
@@ -194,32 +190,35 @@ impl InjectorOptions {
     }
 
     fn check(&self) -> Result<()> {
-        let wrong = |name, value, expected| Err(Error::Option { name, value, expected });
         let (least, largest) = self.amplitudes;
         if !(0.0..=1.0).contains(&self.fraction) {
-            return wrong("fraction", self.fraction.to_string(), "0 to 1");
+            return Err(Error::option("fraction", self.fraction.to_string(), "0 to 1"));
         }
         if !(least > 0.0 && least <= largest && largest.is_finite()) {
-            return wrong(
+            return Err(Error::option(
                 "amplitudes",
                 format!("{least} to {largest}"),
                 "positive, finite and ascending",
-            );
+            ));
         }
         let borders = &self.arm_borders_angstrom;
         if !borders.iter().all(|border| border.is_finite()) || !borders.is_sorted() {
-            return wrong("arm_borders_angstrom", format!("{borders:?}"), "finite and ascending");
+            return Err(Error::option(
+                "arm_borders_angstrom",
+                format!("{borders:?}"),
+                "finite and ascending",
+            ));
         }
         if let Some(kinds) = &self.kinds {
             if kinds.is_empty() {
-                return wrong("kinds", "an empty list".to_owned(), "at least one kind");
+                return Err(Error::option("kinds", "an empty list".to_owned(), "at least one kind"));
             }
             if kinds.contains(&Anomaly::Blend) && self.donors.is_empty() {
-                return wrong(
+                return Err(Error::option(
                     "donors",
                     "an empty list".to_owned(),
                     "at least one donor, to make blends",
-                );
+                ));
             }
         }
         Ok(())

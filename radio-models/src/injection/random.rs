@@ -3,6 +3,8 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
+use crate::hash::scramble;
+
 /// A stream of random numbers.
 ///
 /// xoshiro256++ is among the generators of `rand` whose output stays the same between platforms and releases.
@@ -39,12 +41,4 @@ impl Random {
     pub(super) fn seed(&mut self) -> u64 {
         self.0.random()
     }
-}
-
-/// Makes a number of which every bit depends on every bit of `x` (the finalizer of SplitMix64, Steele et al. 2014).
-fn scramble(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }

@@ -1,7 +1,9 @@
 //! The spectrum that gets an anomaly, and the donor of a second one.
 
 use super::smooth::denoise;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_shape};
+
+const ONE_ENTRY: &str = "one entry for each wavelength";
 
 /// A spectrum as it was observed: raw flux, before any normalisation.
 ///
@@ -43,7 +45,7 @@ impl<'a> Spectrum<'a> {
     ///
     /// [`Error::Shape`] where the mask is longer or shorter than the spectrum.
     pub fn with_mask(mut self, mask: &'a [i32]) -> Result<Self> {
-        same_length("mask", mask.len(), self.wavelength.len())?;
+        check_shape("mask", &[mask.len()], &[self.wavelength.len()], ONE_ENTRY)?;
         self.mask = Some(mask);
         Ok(self)
     }
@@ -84,15 +86,15 @@ impl Donor {
     pub fn new(wavelength: &[f64], flux: &[f32], ivar: &[f32], mask: Option<&[i32]>) -> Result<Self> {
         check(wavelength, flux.len(), ivar.len())?;
         if let Some(mask) = mask {
-            same_length("mask", mask.len(), wavelength.len())?;
+            check_shape("mask", &[mask.len()], &[wavelength.len()], ONE_ENTRY)?;
         }
         let weights = weights(flux, ivar, mask);
         if weights.iter().all(|&weight| weight == 0.0) {
-            return Err(Error::Option {
-                name: "donor",
-                value: "a spectrum without a good pixel".to_owned(),
-                expected: "at least one good pixel",
-            });
+            return Err(Error::option(
+                "donor",
+                "a spectrum without a good pixel",
+                "at least one good pixel",
+            ));
         }
         Ok(Self {
             wavelength: wavelength.to_vec(),
@@ -133,30 +135,18 @@ fn weights(flux: &[f32], ivar: &[f32], mask: Option<&[i32]>) -> Vec<f64> {
 }
 
 fn check(wavelength: &[f64], flux: usize, ivar: usize) -> Result<()> {
-    same_length("flux", flux, wavelength.len())?;
-    same_length("ivar", ivar, wavelength.len())?;
+    check_shape("flux", &[flux], &[wavelength.len()], ONE_ENTRY)?;
+    check_shape("ivar", &[ivar], &[wavelength.len()], ONE_ENTRY)?;
     let mut before = 0.0;
     for &value in wavelength {
         if !(value > before && value.is_finite()) {
-            return Err(Error::Option {
-                name: "wavelength",
-                value: format!("{value} after {before}"),
-                expected: "positive, finite and ascending",
-            });
+            return Err(Error::option(
+                "wavelength",
+                format!("{value} after {before}"),
+                "positive, finite and ascending",
+            ));
         }
         before = value;
     }
     Ok(())
-}
-
-fn same_length(array: &'static str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        array,
-        found: vec![found],
-        expected: vec![expected],
-        help: "one entry for each wavelength",
-    })
 }

@@ -12,7 +12,7 @@ use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
 use crate::error::{Error, Result};
 use crate::layers::{Norm, Parameters};
-use crate::model::{Autoencoder, Origin, read, read_into, squares, upload};
+use crate::model::{About, Autoencoder, Sizes, check_sizes, read, read_into, squares, upload};
 use crate::tokens::{Tokens, masked, weight};
 use attention::{Block, linear};
 use codes::Codes;
@@ -89,13 +89,34 @@ impl MaskedAutoencoderConfig {
     ///
     /// [`Error::Option`] where a size is out of its range.
     pub fn init(&self, device: &Device) -> Result<MaskedAutoencoder> {
-        MaskedAutoencoder::check(self)?;
+        self.check()?;
         Ok(self.build(&mut Parameters::random(self.seed, device)))
     }
 
-    /// Number of trainable numbers; `None` where it does not fit into a `usize`.
-    #[must_use]
-    pub fn parameters(&self) -> Option<usize> {
+    /// Into how many sets tokens are parted, of which one at a time is visible when spectra are scored.
+    fn sets(&self) -> usize {
+        (1.0 / (1.0 - self.hidden)).round().clamp(2.0, 1e6) as usize
+    }
+
+    /// Tokens that the encoder has places for.
+    fn visible(&self) -> usize {
+        let training = (self.tokens as f64 * (1.0 - self.hidden)).ceil() as usize;
+        training.max(self.tokens.div_ceil(self.sets())).max(1)
+    }
+}
+
+impl Sizes for MaskedAutoencoderConfig {
+    type Model = MaskedAutoencoder;
+
+    fn shape(&self) -> [usize; 2] {
+        [self.tokens, self.patch]
+    }
+
+    fn latent(&self) -> usize {
+        self.width
+    }
+
+    fn parameters(&self) -> Option<usize> {
         let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
         let wide = self.width.checked_mul(self.expansion)?;
         let twice = self.width.checked_mul(2)?;
@@ -114,15 +135,29 @@ impl MaskedAutoencoderConfig {
             .checked_add(self.width)
     }
 
-    /// Into how many sets tokens are parted, of which one at a time is visible when spectra are scored.
-    fn sets(&self) -> usize {
-        (1.0 / (1.0 - self.hidden)).round().clamp(2.0, 1e6) as usize
-    }
-
-    /// Tokens that the encoder has places for.
-    fn visible(&self) -> usize {
-        let training = (self.tokens as f64 * (1.0 - self.hidden)).ceil() as usize;
-        training.max(self.tokens.div_ceil(self.sets())).max(1)
+    fn check(&self) -> Result<()> {
+        let sizes = [
+            ("tokens", self.tokens),
+            ("patch", self.patch),
+            ("width", self.width),
+            ("heads", self.heads),
+            ("encoder", self.encoder),
+            ("decoder", self.decoder),
+            ("expansion", self.expansion),
+        ];
+        check_sizes(&sizes, self)?;
+        if !self.width.is_multiple_of(self.heads) || !self.width.is_multiple_of(2) {
+            return Err(Error::option("width", self.width, "even, and a multiple of heads"));
+        }
+        if !(0.5..1.0).contains(&self.hidden) {
+            return Err(Error::option("hidden", self.hidden, "from 0.5 to below 1"));
+        }
+        let (shortest, longest) = (self.shortest_period_angstrom, self.longest_period_angstrom);
+        if !(shortest > 0.0 && shortest <= longest && longest.is_finite()) {
+            let expected = "above 0 and not longer than the longest";
+            return Err(Error::option("shortest_period_angstrom", shortest, expected));
+        }
+        Ok(())
     }
 
     fn build(&self, parameters: &mut Parameters<'_>) -> MaskedAutoencoder {
@@ -135,8 +170,7 @@ impl MaskedAutoencoderConfig {
             decoder: (0..self.decoder).map(|_| block(parameters)).collect(),
             decoder_norm: parameters.norm(self.width),
             patch_out: parameters.linear(self.width, self.patch),
-            config: self.clone(),
-            origin: Origin::default(),
+            about: About::new(self),
         }
     }
 }
@@ -164,15 +198,13 @@ pub struct MaskedAutoencoder {
     decoder_norm: Norm,
     patch_out: Linear,
     #[module(skip)]
-    config: MaskedAutoencoderConfig,
-    #[module(skip)]
-    origin: Origin,
+    about: About<MaskedAutoencoderConfig>,
 }
 
 impl MaskedAutoencoder {
     /// What the encoder reads of the visible tokens, `(n, k, d)`.
     fn encode(&self, tokens: &Tokens<'_>, visible: &Places, codes: &Codes, device: &Device) -> Tensor<3> {
-        let shape = [visible.rows(), visible.per_row, self.config.patch];
+        let shape = [visible.rows(), visible.per_row, self.about.config.patch];
         let patches = upload(visible.pixels(tokens, masked), shape, device);
         let codes = pick(codes.all(device), visible, codes, device);
         let mut x = linear(&self.patch_in, patches) + codes; // (n, k, d)
@@ -206,29 +238,16 @@ impl Autoencoder for MaskedAutoencoder {
     const ARCHITECTURE: &'static str = "masked-autoencoder";
     const PART_ROWS: usize = 16;
 
-    fn config(&self) -> &MaskedAutoencoderConfig {
-        &self.config
-    }
-
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    fn with_origin(mut self, origin: Origin) -> Self {
-        self.origin = origin;
-        self
-    }
-
     fn device(&self) -> Device {
         self.patch_in.weight.device()
     }
 
-    fn shape(&self) -> [usize; 2] {
-        [self.config.tokens, self.config.patch]
+    fn about(&self) -> &About<MaskedAutoencoderConfig> {
+        &self.about
     }
 
-    fn latent(&self) -> usize {
-        self.config.width
+    fn about_mut(&mut self) -> &mut About<MaskedAutoencoderConfig> {
+        &mut self.about
     }
 
     fn reconstruct_part(
@@ -237,12 +256,16 @@ impl Autoencoder for MaskedAutoencoder {
         mut values: ArrayViewMut3<'_, f32>,
         latent: ArrayViewMut2<'_, f32>,
     ) -> Result<()> {
-        let (device, width) = (self.device(), self.config.width);
-        let (codes, sets, valid) = (Codes::new(&self.config, tokens), self.config.sets(), tokens.valid());
+        let (device, width) = (self.device(), self.about.config.width);
+        let (codes, sets, valid) = (
+            Codes::new(&self.about.config, tokens),
+            self.about.config.sets(),
+            tokens.valid(),
+        );
         values.fill(0.0);
         let mut mean: Option<Tensor<2>> = None;
         for set in 0..sets {
-            let view = View::of_set(&self.config, tokens, set, sets);
+            let view = View::of_set(&self.about.config, tokens, set, sets);
             let encoded = self.encode(tokens, &view.visible, &codes, &device); // (n, k, d)
             let shares = upload(view.visible.shares(), [tokens.rows(), view.visible.per_row, 1], &device);
             let of_set = (encoded.clone() * shares).sum_dim(1).reshape([tokens.rows(), width]) / sets as f32; // (n, d)
@@ -252,11 +275,18 @@ impl Autoencoder for MaskedAutoencoder {
             });
             let predicted = self.decode(&encoded, &view, &codes, &device); // (n, t, p)
             let predicted = read(predicted, "reading reconstructed spectra")?;
-            let rows = predicted.chunks(view.asked.per_row * self.config.patch).enumerate();
+            let rows = predicted
+                .chunks(view.asked.per_row * self.about.config.patch)
+                .enumerate();
             for (row, predicted) in rows {
-                for (&token, predicted) in view.asked.of_row(row).iter().zip(predicted.chunks(self.config.patch)) {
+                for (&token, predicted) in view
+                    .asked
+                    .of_row(row)
+                    .iter()
+                    .zip(predicted.chunks(self.about.config.patch))
+                {
                     // The mean over the passes in which a token was hidden: of one that is not valid, all of them.
-                    let passes = if valid[row * self.config.tokens + token] {
+                    let passes = if valid[row * self.about.config.tokens + token] {
                         sets - 1
                     } else {
                         sets
@@ -276,65 +306,18 @@ impl Autoencoder for MaskedAutoencoder {
 
     fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, draw: u64) -> Result<Option<(Tensor<1>, usize)>> {
         self.fits(tokens)?;
-        let view = View::at_random(&self.config, tokens, draw);
+        let view = View::at_random(&self.about.config, tokens, draw);
         let weights = view.asked.pixels(tokens, |y, s| weight(y, s, sigma_floor));
         let good = weights.iter().filter(|&&weight| weight > 0.0).count();
         if good == 0 {
             return Ok(None);
         }
         let (device, shape) = (self.device(), [tokens.rows(), view.asked.per_row, tokens.patch()]);
-        let codes = Codes::new(&self.config, tokens);
+        let codes = Codes::new(&self.about.config, tokens);
         let encoded = self.encode(tokens, &view.visible, &codes, &device);
         let flux = upload(view.asked.pixels(tokens, masked), shape, &device);
         let residual = flux - self.decode(&encoded, &view, &codes, &device);
         Ok(Some((squares(residual, upload(weights, shape, &device)), good)))
-    }
-
-    fn zeros(config: &MaskedAutoencoderConfig, device: &Device) -> Self {
-        config.build(&mut Parameters::zeros(device))
-    }
-
-    fn check(config: &MaskedAutoencoderConfig) -> Result<()> {
-        let option = |name, value: String, expected| Err(Error::Option { name, value, expected });
-        let sizes = [
-            ("tokens", config.tokens),
-            ("patch", config.patch),
-            ("width", config.width),
-            ("heads", config.heads),
-            ("encoder", config.encoder),
-            ("decoder", config.decoder),
-            ("expansion", config.expansion),
-        ];
-        if let Some((name, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
-            return option(name, "0".to_owned(), "at least 1");
-        }
-        if !config.width.is_multiple_of(config.heads) || !config.width.is_multiple_of(2) {
-            return option("width", config.width.to_string(), "even, and a multiple of heads");
-        }
-        if !(0.5..1.0).contains(&config.hidden) {
-            return option("hidden", config.hidden.to_string(), "from 0.5 to below 1");
-        }
-        let (shortest, longest) = (config.shortest_period_angstrom, config.longest_period_angstrom);
-        if !(shortest > 0.0 && shortest <= longest && longest.is_finite()) {
-            let value = shortest.to_string();
-            return option(
-                "shortest_period_angstrom",
-                value,
-                "above 0 and not longer than the longest",
-            );
-        }
-        match config.parameters() {
-            Some(parameters) if parameters <= isize::MAX as usize / size_of::<f32>() => Ok(()),
-            _ => option(
-                "width",
-                config.width.to_string(),
-                "so small that the weights fit into memory (as must patch, encoder, decoder and expansion)",
-            ),
-        }
-    }
-
-    fn parameters(config: &MaskedAutoencoderConfig) -> Option<usize> {
-        config.parameters()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the encoder sees of a batch, and what the decoder is asked for.
 
 use super::MaskedAutoencoderConfig;
-use crate::model::scramble;
+use crate::hash::scramble;
 use crate::tokens::Tokens;
 
 /// The tokens of each of `n` rows that are visible, and those that are to be predicted.

@@ -7,7 +7,7 @@ use super::Score;
 use super::density::{Density, PLACES};
 use super::fit::Fit;
 use crate::error::{Error, Result};
-use crate::model::scramble;
+use crate::hash::scramble;
 use crate::tokens::Tokens;
 
 /// What the column `score` of a spectrum is: see [`AnomalyScorer`](crate::AnomalyScorer).

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::checkpoint;
 use crate::error::{Error, Result, Source};
-use crate::model::Autoencoder;
+use crate::model::{Autoencoder, Sizes};
 use crate::tokens::Tokens;
 use calibration::Collected;
 use fit::{Fit, fit};
@@ -107,7 +107,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         mut self,
         batches: impl IntoIterator<Item = Result<Tokens<'a>, E>>,
     ) -> Result<Self> {
-        let mut collected = Collected::new(self.model.latent());
+        let mut collected = Collected::new(self.model.config().latent());
         for tokens in batches {
             let tokens = tokens.map_err(Error::batch)?;
             let (fits, latent) = self.fits(&tokens)?;
@@ -166,11 +166,11 @@ impl<M: Autoencoder> AnomalyScorer<M> {
     /// O(n t p) beside the model, and with a calibration 2048 distances in the latent space for each row.
     pub fn score(&self, tokens: &Tokens<'_>) -> Result<Scores> {
         if self.kind == ScoreKind::Latent && self.calibration.is_none() {
-            return Err(Error::Option {
-                name: "kind",
-                value: "latent".to_owned(),
-                expected: "another one without a calibration, which knows where normal spectra are",
-            });
+            return Err(Error::option(
+                "kind",
+                "latent",
+                "another one without a calibration, which knows where normal spectra are",
+            ));
         }
         let (fits, latent) = self.fits(tokens)?;
         let (kind, calibration) = (self.kind, self.calibration.as_ref());
@@ -201,11 +201,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
     /// How well each spectrum is reconstructed, and where it is in the latent space.
     fn fits(&self, tokens: &Tokens<'_>) -> Result<(Vec<Fit>, ndarray::Array2<f32>)> {
         if !(self.sigma_floor.is_finite() && self.sigma_floor >= 0.0) {
-            return Err(Error::Option {
-                name: "sigma_floor",
-                value: self.sigma_floor.to_string(),
-                expected: "finite and not below 0",
-            });
+            return Err(Error::option("sigma_floor", self.sigma_floor, "finite and not below 0"));
         }
         let model = self.model.reconstruct(tokens)?;
         let (values, errors, floor) = (tokens.values(), tokens.errors(), self.sigma_floor);

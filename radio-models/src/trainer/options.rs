@@ -165,24 +165,31 @@ impl TrainerOptions {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let option = |name, value: String, expected| Err(Error::Option { name, value, expected });
         if self.accumulate == 0 {
-            return option("accumulate", self.accumulate.to_string(), "at least 1");
+            return Err(Error::option("accumulate", self.accumulate, "at least 1"));
         }
         if self.steps == 0 {
-            return option("steps", self.steps.to_string(), "at least 1");
+            return Err(Error::option("steps", self.steps, "at least 1"));
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return option("learning_rate", self.learning_rate.to_string(), "finite and above 0");
+            return Err(Error::option("learning_rate", self.learning_rate, "finite and above 0"));
         }
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return option("weight_decay", self.weight_decay.to_string(), "finite and not below 0");
+            return Err(Error::option(
+                "weight_decay",
+                self.weight_decay,
+                "finite and not below 0",
+            ));
         }
         if self.clip_norm.is_nan() || self.clip_norm <= 0.0 {
-            return option("clip_norm", self.clip_norm.to_string(), "above 0 (infinite for none)");
+            return Err(Error::option(
+                "clip_norm",
+                self.clip_norm,
+                "above 0 (infinite for none)",
+            ));
         }
         if !(self.sigma_floor.is_finite() && self.sigma_floor > 0.0) {
-            return option("sigma_floor", self.sigma_floor.to_string(), "finite and above 0");
+            return Err(Error::option("sigma_floor", self.sigma_floor, "finite and above 0"));
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, Array3};
 use radio_models::{
-    AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, MaskedAutoencoderConfig, Tokens, Trainer, TrainerOptions,
+    AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, MaskedAutoencoderConfig, Sizes, Tokens, Trainer,
+    TrainerOptions,
 };
 
 use crate::common::{Batch, device, model, small, survey};
