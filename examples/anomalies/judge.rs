@@ -11,36 +11,41 @@ use super::survey::{Piece, Survey};
 /// Spectra that the principal components are of: 250 MB of values.
 const PCA_ROWS: usize = 8192;
 
-/// Scores and labels of all spectra that were scored, and these spectra.
-#[derive(Default)]
-pub(crate) struct Judge {
+/// Scores and labels of all spectra that were scored.
+pub(crate) struct Judge<'a> {
+    pca: &'a Pca,
     labels: Vec<Label>,
     scores: Scores,
-    spectra: Vec<Tokens<'static>>,
+    pca_chi2: Vec<Option<f64>>,
 }
 
-impl Judge {
-    pub(crate) fn add(&mut self, piece: Piece, scores: &Scores) {
-        self.labels.extend(piece.labels);
+impl<'a> Judge<'a> {
+    pub(crate) fn new(pca: &'a Pca) -> Self {
+        Self {
+            pca,
+            labels: Vec::new(),
+            scores: Scores::default(),
+            pca_chi2: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, piece: &Piece, scores: &Scores) -> Result<()> {
+        let [values, errors] = matrices(&piece.tokens)?;
+        self.pca_chi2.extend(self.pca.chi2(values.view(), errors.view())?);
+        self.labels.extend(&piece.labels);
         self.scores.extend(scores.rows.iter().copied());
-        self.spectra.push(piece.tokens);
+        Ok(())
     }
 
     /// The scores of the model beside the residual of principal components, which know about errors, too.
-    pub(crate) fn compare(&self, survey: &Survey, training: &ReadPlan) -> Result<Comparison> {
-        let pca = principal_components(survey, training)?;
-        let mut pca_chi2 = Vec::new();
-        for tokens in &self.spectra {
-            let [values, errors] = matrices(tokens)?;
-            pca_chi2.extend(pca.chi2(values.view(), errors.view())?);
-        }
+    pub(crate) fn compare(&self) -> Result<Comparison> {
         let rows = || self.scores.rows.iter();
         let snr: Vec<_> = rows().map(|row| row.snr).collect();
         let scores: [(&str, Vec<Option<f64>>); 5] = [
             ("χ², calibrated (default)", rows().map(|row| row.score).collect()),
             ("worst patch, calibrated", rows().map(|row| row.worst_patch).collect()),
             ("latent, calibrated", rows().map(|row| row.latent).collect()),
-            ("PCA χ² (rank 25)", pca_chi2),
+            ("PCA χ² (rank 25)", self.pca_chi2.clone()),
             ("plain MSE", rows().map(|row| row.score_raw).collect()),
         ];
         let scores: Vec<_> = scores.iter().map(|(name, scores)| (*name, scores.as_slice())).collect();
@@ -48,7 +53,8 @@ impl Judge {
     }
 }
 
-fn principal_components(survey: &Survey, training: &ReadPlan) -> Result<Pca> {
+/// Of as many spectra of the training tiles as fit.
+pub(crate) fn principal_components(survey: &Survey, training: &ReadPlan) -> Result<Pca> {
     let (mut values, mut errors, mut rows) = (Vec::new(), Vec::new(), 0);
     for tokens in survey.tokens(training, &survey.read, Position::default())? {
         let [more_values, more_errors] = matrices(&tokens?)?;

@@ -35,7 +35,7 @@ use radio_models::{
 
 pub(crate) use common::Result;
 use common::{Split, end, fingerprint, part_of, progress, recorded};
-use judge::Judge;
+use judge::{Judge, principal_components};
 use survey::Survey;
 use top::Top;
 
@@ -45,6 +45,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Half of the tiles are for tests: two injected spectra in a hundred are few.
 const SPLIT: Split = [0.5, 0.15];
+/// Fraction of the tests' spectra that have an anomaly when each kind is looked at.
+const DENSE: f64 = 0.5;
 
 /// Trains an autoencoder, scores every spectrum, and judges the scores by injected anomalies.
 #[derive(Debug, Parser)]
@@ -225,16 +227,19 @@ fn train<M: Autoencoder>(model: M, survey: &Survey, options: &Options) -> Result
 
 /// Scores the spectra that the model has not seen, shows the most unusual, and judges the scores.
 fn judged<M: Autoencoder>(scorer: &AnomalyScorer<M>, survey: &Survey, index: &Index, options: &Options) -> Result<()> {
-    let plan = if options.scorer.is_some() {
-        survey.plan.clone()
-    } else {
-        part_of(&survey.plan, Part::Test, options.seed, SPLIT)
+    let part = |part| part_of(&survey.plan, part, options.seed, SPLIT);
+    let (plan, pca) = match options.scorer {
+        Some(_) => (survey.plan.clone(), None),
+        None => (
+            part(Part::Test),
+            Some(principal_components(survey, &part(Part::Training))?),
+        ),
     };
     let hash = scorer.model().fingerprint()?;
     let run = Run::new(format!("{}-{hash}", M::ARCHITECTURE)).with_model_hash(&hash);
     let path = options.out.join("scores.parquet");
     let mut file = ScoreFile::create(&path, &run.name, &hash)?;
-    let (mut judge, mut top) = (Judge::default(), Top::new(options.gallery));
+    let (mut judge, mut top) = (pca.as_ref().map(Judge::new), Top::new(options.gallery));
     let bar = progress("scoring", plan.rows());
     let step = Instant::now();
     for piece in survey.pieces(&plan, &survey.read, Position::default())? {
@@ -242,8 +247,10 @@ fn judged<M: Autoencoder>(scorer: &AnomalyScorer<M>, survey: &Survey, index: &In
         let scores = scorer.score(&piece.tokens)?;
         file.write(&scores)?;
         top.add(&piece, &scores);
+        if let Some(judge) = &mut judge {
+            judge.add(&piece, &scores)?;
+        }
         bar.inc(piece.tokens.rows() as u64);
-        judge.add(piece, &scores);
     }
     file.finish()?;
     bar.finish_and_clear();
@@ -262,12 +269,33 @@ fn judged<M: Autoencoder>(scorer: &AnomalyScorer<M>, survey: &Survey, index: &In
     let path = options.out.join("gallery.html");
     gallery.write(&path)?;
     println!("  gallery    {}", path.display());
-    if options.scorer.is_none() {
-        let training = part_of(&survey.plan, Part::Training, options.seed, SPLIT);
-        let comparison = judge.compare(survey, &training)?;
-        println!("\n{comparison}");
-        let json = serde_json::to_string_pretty(&comparison)?;
-        fs::write(options.out.join("comparison.json"), json)?;
+    let (Some(judge), Some(pca)) = (judge, &pca) else {
+        return Ok(());
+    };
+    show(&judge, options, "comparison.json", "")?;
+
+    // Of each kind there were few.
+    let (dense, mut judge) = (survey.with_fraction(DENSE)?, Judge::new(pca));
+    let bar = progress("scoring again", plan.rows());
+    for piece in dense.pieces(&plan, &survey.read, Position::default())? {
+        let piece = piece?;
+        judge.add(&piece, &scorer.score(&piece.tokens)?)?;
+        bar.inc(piece.tokens.rows() as u64);
     }
-    Ok(())
+    bar.finish_and_clear();
+    show(
+        &judge,
+        options,
+        "comparison-dense.json",
+        "The same tiles, anomalies in half of their spectra:\n\n",
+    )
+}
+
+/// Prints what a judge says, and writes it to a file.
+fn show(judge: &Judge<'_>, options: &Options, file: &str, title: &str) -> Result<()> {
+    let comparison = judge.compare()?;
+    println!("\n{title}{comparison}");
+    let path = options.out.join(file);
+    let json = serde_json::to_string_pretty(&comparison)?;
+    fs::write(&path, json).map_err(|e| format!("{}: {e}", path.display()).into())
 }

@@ -21,6 +21,7 @@ const DONORS: usize = 200;
 const DONOR_SNR: f32 = 5.0;
 
 /// Where spectra come from, and what is put into them.
+#[derive(Clone)]
 pub(crate) struct Survey {
     pub(crate) plan: ReadPlan,
     pub(crate) read: ReadOptions,
@@ -76,6 +77,16 @@ impl Survey {
                 .with_amplitudes(options.amplitudes[0], options.amplitudes[1])
                 .with_donors(donors);
             survey.injector = Some(Arc::new(Injector::new(settings)?));
+        }
+        Ok(survey)
+    }
+
+    /// The same spectra with anomalies in another fraction of them.
+    pub(crate) fn with_fraction(&self, fraction: f64) -> Result<Self> {
+        let mut survey = self.clone();
+        if let Some(injector) = &self.injector {
+            let options = injector.options().clone().with_fraction(fraction);
+            survey.injector = Some(Arc::new(Injector::new(options)?));
         }
         Ok(survey)
     }

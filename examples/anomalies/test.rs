@@ -46,14 +46,15 @@ fn anomalies_are_put_in_scored_judged_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
     run(out, &MOCK).unwrap();
-    let comparison: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(out.join("comparison.json")).unwrap()).unwrap();
-    let scores = comparison["scores"].as_array().unwrap();
-    assert_eq!(scores.len(), 5);
-    for score in scores {
-        let overall = &score["evaluation"]["overall"];
-        assert!(overall["injected"].as_u64().unwrap() > 20, "{overall}");
-        assert!((0.0..=1.0).contains(&overall["auroc"]["value"].as_f64().unwrap()));
+    for (file, least) in [("comparison.json", 20), ("comparison-dense.json", 500)] {
+        let comparison: serde_json::Value = serde_json::from_str(&fs::read_to_string(out.join(file)).unwrap()).unwrap();
+        let scores = comparison["scores"].as_array().unwrap();
+        assert_eq!(scores.len(), 5);
+        for score in scores {
+            let overall = &score["evaluation"]["overall"];
+            assert!(overall["injected"].as_u64().unwrap() > least, "{overall}");
+            assert!((0.0..=1.0).contains(&overall["auroc"]["value"].as_f64().unwrap()));
+        }
     }
     let gallery = fs::read_to_string(out.join("gallery.html")).unwrap();
     assert_eq!(gallery.matches("<article").count(), 7);
