@@ -30,7 +30,7 @@ use radio_io::mock::Mock;
 use radio_models::gallery::Gallery;
 use radio_models::{
     AnomalyScorer, Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, MaskedAutoencoder, MaskedAutoencoderConfig,
-    Part, Position, ScoreFile, Trainer, TrainerOptions,
+    Part, Position, Precision, ScoreFile, Trainer, TrainerOptions,
 };
 
 pub(crate) use common::Result;
@@ -69,6 +69,9 @@ pub(crate) struct Options {
     /// Where the model computes: cpu, tch, tch:cuda:0, vulkan, wgpu, cuda:0
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     device: String,
+    /// Train with matrix products of 16 bits, for graphics cards
+    #[arg(long)]
+    mixed: bool,
     /// Training steps
     #[arg(long, value_name = "N", default_value = "1500")]
     steps: NonZeroUsize,
@@ -181,6 +184,11 @@ fn train<M: Autoencoder>(model: M, survey: &Survey, options: &Options) -> Result
     let folder = options.out.join(format!("training-{}", M::ARCHITECTURE));
     let settings = TrainerOptions::default()
         .with_steps(options.steps.get())
+        .with_precision(if options.mixed {
+            Precision::Mixed
+        } else {
+            Precision::Full
+        })
         .with_validate_every((options.steps.get() / 10).max(1));
     let device = model.device();
     let trainer = if Trainer::<M>::can_resume(&folder)? {

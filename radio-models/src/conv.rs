@@ -197,9 +197,9 @@ impl ConvAutoencoder {
     /// As [`forward`](Self::forward).
     #[must_use]
     pub fn encode(&self, flux: Tensor<3>) -> Tensor<2> {
-        let config = &self.about.config;
+        let (config, precision) = (&self.about.config, self.about.precision);
         let [rows, tokens, patch] = flux.dims();
-        let x = self.patch_in.forward(flux.reshape([rows * tokens, patch])); // (n t, w)
+        let x = precision.linear(&self.patch_in, flux.reshape([rows * tokens, patch])); // (n t, w)
         let padded = config.padded_tokens();
         let mut x = if padded > tokens {
             let x = x.reshape([rows, tokens * config.width]);
@@ -211,11 +211,11 @@ impl ConvAutoencoder {
         let mut places = rows * padded;
         for (stage, layer) in self.merge.iter().enumerate() {
             places /= 2;
-            x = layer.forward(relu(x.reshape([places, config.width << (stage + 1)]))); // (n t' / 2^s, 2^s w)
+            x = precision.linear(layer, relu(x.reshape([places, config.width << (stage + 1)]))); // (n t' / 2^s, 2^s w)
         }
         let flat = x.shape().num_elements() / rows.max(1);
-        let x = relu(self.mix_in.forward(relu(x.reshape([rows, flat])))); // (n, hidden)
-        self.latent_in.forward(x) // (n, latent)
+        let x = relu(precision.linear(&self.mix_in, relu(x.reshape([rows, flat])))); // (n, hidden)
+        precision.linear(&self.latent_in, x) // (n, latent)
     }
 
     /// From the latent space, `(n, latent)`, to normalised flux, `(n, t, p)`.
@@ -225,21 +225,21 @@ impl ConvAutoencoder {
     /// As [`forward`](Self::forward).
     #[must_use]
     pub fn decode(&self, latent: Tensor<2>) -> Tensor<3> {
-        let config = &self.about.config;
+        let (config, precision) = (&self.about.config, self.about.precision);
         let rows = latent.dims()[0];
-        let x = relu(self.latent_out.forward(latent)); // (n, hidden)
-        let mut x = relu(self.mix_out.forward(x)); // (n, places c)
+        let x = relu(precision.linear(&self.latent_out, latent)); // (n, hidden)
+        let mut x = relu(precision.linear(&self.mix_out, x)); // (n, places c)
         let padded = config.padded_tokens();
         let mut places = (rows * padded) >> config.stages;
         for (layer, stage) in self.split.iter().zip((1..=config.stages).rev()) {
-            x = relu(layer.forward(x.reshape([places, config.width << stage])));
+            x = relu(precision.linear(layer, x.reshape([places, config.width << stage])));
             places *= 2;
         }
         let mut x = x.reshape([rows, padded * config.width]); // (n, t' w)
         if padded > config.tokens {
             x = x.narrow(1, 0, config.tokens * config.width); // (n, t w)
         }
-        let x = self.patch_out.forward(x.reshape([rows * config.tokens, config.width])); // (n t, p)
+        let x = precision.linear(&self.patch_out, x.reshape([rows * config.tokens, config.width])); // (n t, p)
         x.reshape([rows, config.tokens, config.patch])
     }
 }

@@ -67,6 +67,7 @@ pub use burn;
 pub use conv::{ConvAutoencoder, ConvAutoencoderConfig};
 pub use device::device;
 pub use error::{Error, Result, Source};
+pub use layers::Precision;
 pub use masked::{MaskedAutoencoder, MaskedAutoencoderConfig};
 pub use model::{Autoencoder, Origin, Reconstruction, Sizes};
 pub use pca::{Pca, PcaOptions};

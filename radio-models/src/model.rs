@@ -5,14 +5,14 @@ use std::path::Path;
 use burn::config::Config;
 use burn::module::Module;
 use burn::store::ModuleSnapshot;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use ndarray::{Array2, Array3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint;
 use crate::error::{Error, Result, Source, check_shape};
-use crate::layers::Parameters;
+use crate::layers::{Parameters, Precision};
 use crate::tokens::Tokens;
 
 /// A model that reconstructs spectra: [`ConvAutoencoder`](crate::ConvAutoencoder) or
@@ -41,6 +41,20 @@ pub trait Autoencoder: Module + ModuleSnapshot + Sync + Sealed {
     fn with_origin(mut self, origin: Origin) -> Self {
         self.about_mut().origin = origin;
         self
+    }
+
+    /// The same model with matrix products of this precision. It belongs to a use of a model, and is not stored with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] where the device does not compute with such numbers.
+    fn with_precision(mut self, precision: Precision) -> Result<Self> {
+        if precision == Precision::Mixed && !self.device().supports_dtype(FloatDType::BF16) {
+            let expected = "full on this device, which does not compute with bfloat16";
+            return Err(Error::option("precision", "mixed", expected));
+        }
+        self.about_mut().precision = precision;
+        Ok(self)
     }
 
     /// The device that the weights are on.
@@ -225,6 +239,7 @@ pub(crate) fn check_sizes(sizes: &[(&'static str, usize)], config: &impl Sizes) 
 pub struct About<C> {
     pub(crate) config: C,
     pub(crate) origin: Origin,
+    pub(crate) precision: Precision,
 }
 
 impl<C: Clone> About<C> {
@@ -232,6 +247,7 @@ impl<C: Clone> About<C> {
         Self {
             config: config.clone(),
             origin: Origin::default(),
+            precision: Precision::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use super::MaskedAutoencoderConfig;
-use crate::layers::{Norm, Parameters};
+use crate::layers::{Norm, Parameters, Precision};
 
 /// Attention and two linear layers, each added to what came in, each after a normalisation.
 #[derive(Module, Debug)]
@@ -39,16 +39,16 @@ impl Block {
 
     /// Tokens `(n, k, d)` look at each other; `bias`, `(n, 1, 1, k)`, is far below 0 for those that nobody may look at, if
     /// there are such.
-    pub(super) fn self_attention(&self, x: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
+    pub(super) fn self_attention(&self, x: Tensor<3>, bias: Option<&Tensor<4>>, precision: Precision) -> Tensor<3> {
         let normed = self.attention_norm.forward(x.clone());
-        let queries = linear(&self.query, normed.clone());
-        let x = x + self.attention(queries, normed, bias);
-        self.feed_forward(x)
+        let queries = linear(&self.query, normed.clone(), precision);
+        let x = x + self.attention(queries, normed, bias, precision);
+        self.feed_forward(x, precision)
     }
 
     /// What tokens `(n, t, d)` ask for, of the same shape.
-    pub(super) fn queries(&self, x: Tensor<3>) -> Tensor<3> {
-        linear(&self.query, self.attention_norm.forward(x))
+    pub(super) fn queries(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
+        linear(&self.query, self.attention_norm.forward(x), precision)
     }
 
     /// Tokens `(n, t, d)` with these `queries` look at `others`, `(n, k, d)`.
@@ -58,26 +58,33 @@ impl Block {
         queries: Tensor<3>,
         others: Tensor<3>,
         bias: Option<&Tensor<4>>,
+        precision: Precision,
     ) -> Tensor<3> {
-        let x = x + self.attention(queries, others, bias);
-        self.feed_forward(x)
+        let x = x + self.attention(queries, others, bias, precision);
+        self.feed_forward(x, precision)
     }
 
-    fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = relu(linear(&self.hidden, self.hidden_norm.forward(x.clone())));
-        x + linear(&self.hidden_out, hidden)
+    fn feed_forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
+        let hidden = linear(&self.hidden, self.hidden_norm.forward(x.clone()), precision);
+        x + linear(&self.hidden_out, relu(hidden), precision)
     }
 
     /// softmax(Q Kᵀ / √d_h + bias) V for each head (Vaswani et al. 2017, eq. 1).
-    fn attention(&self, queries: Tensor<3>, others: Tensor<3>, bias: Option<&Tensor<4>>) -> Tensor<3> {
+    fn attention(
+        &self,
+        queries: Tensor<3>,
+        others: Tensor<3>,
+        bias: Option<&Tensor<4>>,
+        precision: Precision,
+    ) -> Tensor<3> {
         let ([rows, places, width], [_, keys, _]) = (queries.dims(), others.dims());
         let (heads, size) = (self.heads, width / self.heads);
         let query = queries / (size as f32).sqrt();
         let query = query.reshape([rows, places, heads, size]).swap_dims(1, 2); // (n, h, t, d_h)
-        let key_value = linear(&self.key_value, others).reshape([rows, keys, 2 * heads, size]);
+        let key_value = linear(&self.key_value, others, precision).reshape([rows, keys, 2 * heads, size]);
         let key_value = key_value.swap_dims(1, 2); // (n, 2 h, k, d_h), without a copy
         let (key, value) = (key_value.clone().narrow(1, 0, heads), key_value.narrow(1, heads, heads));
-        let mut scores = query.matmul(key.swap_dims(2, 3)); // (n, h, t, k)
+        let mut scores = precision.product(query, key.swap_dims(2, 3)); // (n, h, t, k)
         if let Some(bias) = bias {
             scores = scores + bias.clone();
         }
@@ -85,16 +92,16 @@ impl Block {
         let largest = scores.clone().detach().max_dim(3);
         let weights = (scores - largest).exp();
         let sums = weights.clone().sum_dim(3); // (n, h, t, 1)
-        let mixed = weights.matmul(value) / sums; // (n, h, t, d_h)
+        let mixed = precision.product(weights, value) / sums; // (n, h, t, d_h)
         let mixed = mixed.swap_dims(1, 2).reshape([rows, places, width]); // (n, t, d)
-        linear(&self.attention_out, mixed)
+        linear(&self.attention_out, mixed, precision)
     }
 }
 
 /// A linear layer on the last axis, as one matrix product: `(n, t, a)` to `(n, t, b)`.
-pub(super) fn linear(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+pub(super) fn linear(layer: &Linear, x: Tensor<3>, precision: Precision) -> Tensor<3> {
     let [rows, places, width] = x.dims();
-    let x = layer.forward(x.reshape([rows * places, width])); // (n t, b)
+    let x = precision.linear(layer, x.reshape([rows * places, width])); // (n t, b)
     let outputs = x.dims()[1];
     x.reshape([rows, places, outputs])
 }

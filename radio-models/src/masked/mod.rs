@@ -204,32 +204,33 @@ pub struct MaskedAutoencoder {
 impl MaskedAutoencoder {
     /// What the encoder reads of the visible tokens, `(n, k, d)`.
     fn encode(&self, tokens: &Tokens<'_>, visible: &Places, codes: &Codes, device: &Device) -> Tensor<3> {
+        let precision = self.about.precision;
         let shape = [visible.rows(), visible.per_row, self.about.config.patch];
         let patches = upload(visible.pixels(tokens, masked), shape, device);
         let codes = pick(codes.all(device), visible, codes, device);
-        let mut x = linear(&self.patch_in, patches) + codes; // (n, k, d)
+        let mut x = linear(&self.patch_in, patches, precision) + codes; // (n, k, d)
         let bias = bias(visible, device);
         for block in &self.encoder {
-            x = block.self_attention(x, bias.as_ref());
+            x = block.self_attention(x, bias.as_ref(), precision);
         }
         self.encoder_norm.forward(x)
     }
 
     /// Predictions of the tokens that are asked for, `(n, t, p)`, from what was read of the visible ones.
     fn decode(&self, read: &Tensor<3>, view: &View, codes: &Codes, device: &Device) -> Tensor<3> {
-        let bias = bias(&view.visible, device);
+        let (bias, precision) = (bias(&view.visible, device), self.about.precision);
         let all = self.query.val().unsqueeze() + codes.all(device); // (1, g t, d)
         let mut x = pick(all.clone(), &view.asked, codes, device); // (n, t, d)
         for (layer, block) in self.decoder.iter().enumerate() {
             let queries = if layer == 0 {
                 // Before they looked at anything, rows of one grid ask the same.
-                pick(block.queries(all.clone()), &view.asked, codes, device)
+                pick(block.queries(all.clone(), precision), &view.asked, codes, device)
             } else {
-                block.queries(x.clone())
+                block.queries(x.clone(), precision)
             };
-            x = block.cross_attention(x, queries, read.clone(), bias.as_ref());
+            x = block.cross_attention(x, queries, read.clone(), bias.as_ref(), precision);
         }
-        linear(&self.patch_out, self.decoder_norm.forward(x)) // (n, t, p)
+        linear(&self.patch_out, self.decoder_norm.forward(x), precision) // (n, t, p)
     }
 }
 

@@ -7,7 +7,7 @@ use burn::optim::OptimizerRecord;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Best, History, Position, Trainer, TrainerOptions};
+use super::{Best, History, Position, Trainer, TrainerOptions, prepared};
 use crate::error::{Error, Result};
 use crate::files::sync_folder;
 use crate::model::Autoencoder;
@@ -89,9 +89,10 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for an option outside its range.
+    /// As [`new`](Self::new).
     pub fn with_options(mut self, options: TrainerOptions) -> Result<Self> {
         options.check()?;
+        self.model = prepared(self.model.valid(), &options)?;
         self.options = options;
         Ok(self)
     }

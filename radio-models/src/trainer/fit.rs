@@ -169,6 +169,7 @@ impl<M: Autoencoder> Trainer<M> {
             return Ok(None);
         }
         let loss = (squares / good as f64) as f32;
+        let model = self.model();
         match &mut self.best {
             Some(best) if loss.is_nan() || loss >= best.loss => best.since += 1,
             best => *best = Some(Best { loss, model, since: 0 }),

@@ -16,6 +16,7 @@ use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOpti
 use rayon::prelude::*;
 
 use crate::error::{Error, Result, Source};
+use crate::layers::Precision;
 use crate::model::{Autoencoder, read};
 use crate::tokens::Tokens;
 
@@ -100,21 +101,16 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for an option outside its range.
+    /// [`Error::Option`] for an option outside its range, and for a precision that the device does not have.
     pub fn new(options: TrainerOptions, model: M) -> Result<Self> {
         options.check()?;
         let optimizer = AdamWConfig::new()
             .with_epsilon(1e-8)
             .with_weight_decay(options.weight_decay)
             .init();
-        let mut model = model.train();
-        if options.recompute {
-            let device = model.device().gradient_checkpointing();
-            model = model.fork(&device);
-        }
         Ok(Self {
+            model: prepared(model, &options)?,
             options,
-            model,
             optimizer,
             steps: 0,
             window: Window::default(),
@@ -286,10 +282,12 @@ impl<M: Autoencoder> Trainer<M> {
         &self.history
     }
 
-    /// The model as it is now, for a look in between.
+    /// The model as it is now, in full precision, for a look in between.
     #[must_use]
     pub fn model(&self) -> M {
-        self.model.valid()
+        let mut model = self.model.valid();
+        model.about_mut().precision = Precision::Full;
+        model
     }
 
     /// The trained model, ready for use: that of the smallest validation loss, or the last where there was no validation. It
@@ -298,7 +296,7 @@ impl<M: Autoencoder> Trainer<M> {
     pub fn finish(self) -> M {
         match self.best {
             Some(best) => best.model,
-            None => self.model.valid(),
+            None => self.model(),
         }
     }
 }
@@ -313,6 +311,16 @@ impl<M: Autoencoder> std::fmt::Debug for Trainer<M> {
             .field("position", &self.position)
             .finish_non_exhaustive()
     }
+}
+
+/// The model, ready for training.
+fn prepared<M: Autoencoder>(model: M, options: &TrainerOptions) -> Result<M> {
+    let model = model.with_precision(options.precision)?.train();
+    if !options.recompute {
+        return Ok(model);
+    }
+    let device = model.device().gradient_checkpointing();
+    Ok(model.fork(&device))
 }
 
 fn scalar(tensor: Tensor<1>) -> Result<f32> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::layers::Precision;
 
 /// How to train.
 ///
@@ -48,6 +49,8 @@ pub struct TrainerOptions {
     pub checkpoint_every: usize,
     /// Computes activations again for the gradient rather than keeping them: less memory, more time. Default: false.
     pub recompute: bool,
+    /// Of matrix products in training and validation. The trained model is one of full precision. Default: full.
+    pub precision: Precision,
 }
 
 impl Default for TrainerOptions {
@@ -64,6 +67,7 @@ impl Default for TrainerOptions {
             patience: 0,
             checkpoint_every: 500,
             recompute: false,
+            precision: Precision::Full,
         }
     }
 }
@@ -143,6 +147,13 @@ impl TrainerOptions {
     #[must_use]
     pub fn with_recompute(mut self) -> Self {
         self.recompute = true;
+        self
+    }
+
+    /// Sets [`precision`](Self::precision).
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 

@@ -30,6 +30,7 @@ mod loss;
 mod masked;
 mod metrics;
 mod pca;
+mod precision;
 mod quality;
 mod real;
 #[cfg(feature = "flex")]
