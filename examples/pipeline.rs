@@ -12,7 +12,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
 use radio_datasheet::{Answers, Datasheet};
@@ -409,28 +409,21 @@ fn score(
     let (path, hash) = (out.join("scores.parquet"), scorer.model().fingerprint()?);
     let run = format!("autoencoder-{hash}");
     // Where a run with the same model was stopped, this one goes on.
-    let mut file = match ScoreFile::resume(&path, &run, &hash) {
+    let file = match ScoreFile::resume(&path, &run, &hash) {
         Err(ModelError::Unfinished { .. }) => ScoreFile::create(&path, &run, &hash)?,
         file => file?,
     };
-    let bar = progress("scoring", plan.rows());
-    let (mut rows, before, step) = (file.rows(), file.rows(), Instant::now());
-    let mut busy = Duration::ZERO;
-    for tokens in batches(plan, read, tokenizer, Position::default().with_batch(file.batches()))? {
-        let tokens = tokens?;
-        let start = Instant::now();
-        let scores = scorer.score(&tokens)?;
-        busy += start.elapsed();
-        file.write(&scores)?;
-        rows += tokens.rows() as u64;
-        bar.set_position(rows);
-    }
-    file.finish()?;
-    let busy = 100.0 * busy.as_secs_f64() / step.elapsed().as_secs_f64().max(1e-9);
+    let (bar, step) = (progress("scoring", plan.rows()), Instant::now());
+    let done = scorer.score_into(
+        file,
+        |position| batches(plan, read, tokenizer, position),
+        |rows| bar.set_position(rows),
+    )?;
     let scores = recorded(&path)?;
-    let dead = rows - scores.len() as u64;
+    let dead = done.rows_before + done.rows - scores.len() as u64;
+    let busy = 100.0 * done.busy();
     let what = format!("{dead} without a good pixel; the model was busy {busy:.0} % of the time");
-    report.add("tokenize + score", rows - before, step, &what);
+    report.add("tokenize + score", done.rows, step, &what);
     Ok(scores)
 }
 

@@ -72,7 +72,7 @@ pub use masked::{MaskedAutoencoder, MaskedAutoencoderConfig};
 pub use model::{Autoencoder, Origin, Reconstruction, Sizes};
 pub use pca::{Pca, PcaOptions};
 pub use score_file::ScoreFile;
-pub use scorer::{AnomalyScorer, Calibration, Score, ScoreKind, Scores};
+pub use scorer::{AnomalyScorer, Calibration, Score, ScoreKind, Scores, Streamed};
 pub use split::Part;
 pub use tokens::Tokens;
 pub use trainer::{Ending, History, Position, Record, Trainer, TrainerOptions};

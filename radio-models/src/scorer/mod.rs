@@ -4,9 +4,11 @@ mod calibration;
 mod density;
 mod fit;
 mod scores;
+mod stream;
 
 pub use calibration::{Calibration, ScoreKind};
 pub use scores::{Score, Scores};
+pub use stream::Streamed;
 
 use std::path::Path;
 

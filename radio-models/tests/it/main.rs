@@ -37,6 +37,7 @@ mod real;
 mod reference;
 mod score_file;
 mod score_file_kills;
+mod score_into;
 mod scores;
 mod shapes;
 mod trainer;
