@@ -1,6 +1,7 @@
 //! What scores are usual at which S/N.
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Score;
@@ -60,7 +61,7 @@ impl Calibration {
     pub(super) fn apply(&self, kind: ScoreKind, latent: &ArrayView1<'_, f32>, score: &mut Score) {
         let snr = score.snr.unwrap_or_default();
         let deviation = |usual: &Usual, number: f64| Some(usual.deviation(snr, number)).filter(|x| x.is_finite());
-        score.latent = deviation(&self.latent, log(self.density.distance(latent, None)));
+        score.latent = deviation(&self.latent, self.density.log_distance(latent, None));
         score.worst_patch = score
             .worst_patch
             .and_then(|raw| deviation(&self.worst_patch, raw.asinh()));
@@ -140,10 +141,12 @@ impl Collected {
         let latent = ArrayView2::from_shape((rows, self.width), &latent)
             .map_err(|e| Error::execution("calibrating scores", e))?;
         let density = Density::new(&latent);
-        let distances = latent.outer_iter().enumerate().map(|(i, latent)| {
-            // Not to itself.
-            log(density.distance(&latent, (i < PLACES).then_some(i)))
-        });
+        let places: Vec<_> = latent.outer_iter().enumerate().collect();
+        // Not to itself.
+        let distances = places
+            .into_par_iter()
+            .map(|(i, latent)| density.log_distance(&latent, (i < PLACES).then_some(i)));
+        let distances: Vec<f64> = distances.collect();
         let of = |number: fn(&Row) -> f64| self.rows.iter().map(|row| (row.snr, number(row))).collect();
         Ok(Calibration {
             rows,

@@ -31,8 +31,8 @@ use fit::{Fit, fit};
 ///   are not fitted to the spectrum that is scored, and are few.)
 /// - **worst_patch**, the largest significance of a single token, in Gaussian standard deviations (Wilson & Hilferty 1931): a
 ///   line, an artefact, anything narrow.
-/// - **latent**, the distance to the nearest spectra of the calibration in the latent space: what can be reconstructed, but
-///   from an unusual mixture.
+/// - **latent**, the distance to the nearest spectra of the calibration in the latent space, compared with their distances to
+///   each other (Breunig et al. 2000): what can be reconstructed, but from an unusual mixture.
 /// - **mse**, Σ m (y − ŷ)² / ν: follows the noise of a spectrum more than anything else, and is here for comparison.
 ///
 /// A bright spectrum shows the limits of the model, a faint one only its noise; a raw score is therefore mostly a measure of

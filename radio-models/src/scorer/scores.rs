@@ -25,7 +25,7 @@ pub struct Score {
     pub chi2: Option<f64>,
     /// Significance of the token with the largest; calibrated, or raw.
     pub worst_patch: Option<f64>,
-    /// Distance to normal spectra in the latent space; calibrated, or none.
+    /// How far from normal spectra in the latent space; calibrated, or none.
     pub latent: Option<f64>,
     /// Signal-to-noise ratio, as it came with the tokens.
     pub snr: Option<f64>,
