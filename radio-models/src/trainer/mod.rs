@@ -155,12 +155,13 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] and [`Error::Tokenizer`] where the tokens are not of the model's kind, [`Error::Execution`] where
-    /// the device fails. Nothing was added.
+    /// [`Error::Shape`] and [`Error::Tokenizer`] where the tokens are not of the model's kind: nothing was added.
+    /// [`Error::Execution`] where the device fails.
     ///
     /// # Complexity
     ///
-    /// As three passes of the batch through the model. Memory for the activations of one batch, and one more copy of the weights.
+    /// As three passes of the batch through the model. Memory for the activations of one batch, for its gradients and for their sum;
+    /// on `flex` for the activations and gradients of one part of the batch per thread, and the sum.
     pub fn accumulate(&mut self, tokens: &Tokens<'_>) -> Result<()> {
         self.model.fits(tokens)?;
         if self.steps == 0
@@ -171,26 +172,21 @@ impl<M: Autoencoder> Trainer<M> {
             self.model = self.model.clone().with_origin(origin);
         }
         let draw = self.steps as u64;
-        let parts = self.model.parts(tokens).into_par_iter().map(|tokens| {
-            // With a graph of its own: operations of one graph wait for each other.
-            let model = self.model.clone().fork(&self.model.device());
-            let Some((squares, good)) = model.loss(&tokens, self.options.sigma_floor, draw)? else {
-                return Ok(None);
-            };
-            let gradients = GradientsParams::from_grads(squares.backward(), &model);
-            // Without its graph, which holds the activations.
-            Ok(Some((squares.without_autodiff(), good, gradients)))
-        });
-        let parts: Vec<Option<_>> = parts.collect::<Result<_>>()?;
-        self.window.batches += usize::from(parts.iter().any(Option::is_some));
-        for (squares, good, gradients) in parts.into_iter().flatten() {
-            self.window.gradients.accumulate(&self.model, gradients);
-            self.window.squares = Some(match self.window.squares.take() {
-                Some(sum) => sum + squares,
-                None => squares,
-            });
-            self.window.good += good;
+        let (model, floor, before) = (&self.model, self.options.sigma_floor, self.window.good);
+        // As many at once as there are threads, since each has a gradient; added in their order, whichever thread was first.
+        for parts in model.parts(tokens).chunks(rayon::current_num_threads()) {
+            let gradients = parts.par_iter().map(|part| gradient(model, part, floor, draw));
+            let gradients: Vec<Option<_>> = gradients.collect::<Result<_>>()?;
+            for (squares, good, gradients) in gradients.into_iter().flatten() {
+                self.window.gradients.accumulate(model, gradients);
+                self.window.squares = Some(match self.window.squares.take() {
+                    Some(sum) => sum + squares,
+                    None => squares,
+                });
+                self.window.good += good;
+            }
         }
+        self.window.batches += usize::from(self.window.good > before);
         Ok(())
     }
 
@@ -321,6 +317,23 @@ fn prepared<M: Autoencoder>(model: M, options: &TrainerOptions) -> Result<M> {
     }
     let device = model.device().gradient_checkpointing();
     Ok(model.fork(&device))
+}
+
+/// Sum of squares, number of pixels and gradient of some rows; `None` where there is no good pixel.
+fn gradient<M: Autoencoder>(
+    model: &M,
+    tokens: &Tokens<'_>,
+    sigma_floor: f32,
+    draw: u64,
+) -> Result<Option<(Tensor<1>, usize, GradientsParams)>> {
+    // With a graph of its own: operations of one graph wait for each other.
+    let model = model.clone().fork(&model.device());
+    let Some((squares, good)) = model.loss(tokens, sigma_floor, draw)? else {
+        return Ok(None);
+    };
+    let gradients = GradientsParams::from_grads(squares.backward(), &model);
+    // Without its graph, which holds the activations.
+    Ok(Some((squares.without_autodiff(), good, gradients)))
 }
 
 fn scalar(tensor: Tensor<1>) -> Result<f32> {

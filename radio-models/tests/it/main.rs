@@ -12,7 +12,6 @@
     reason = "a test may say why it was skipped"
 )]
 
-#[cfg(feature = "flex")]
 mod calibration;
 mod checkpoint;
 mod common;
@@ -20,20 +19,17 @@ mod common;
 mod determinism;
 mod device;
 mod evaluation;
-#[cfg(feature = "flex")]
 mod fit;
 mod gallery;
 mod injected;
 mod injection;
 mod loss;
-#[cfg(feature = "flex")]
 mod masked;
 mod metrics;
 mod pca;
 mod precision;
 mod quality;
 mod real;
-#[cfg(feature = "flex")]
 mod reference;
 mod score_file;
 mod score_file_kills;
