@@ -69,7 +69,7 @@ impl ConvAutoencoderConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] where a size is 0, or so large that the weights cannot be counted.
+    /// [`Error::Option`](crate::Error::Option) where a size is 0, or so large that the weights cannot be counted.
     pub fn init(&self, device: &Device) -> Result<ConvAutoencoder> {
         self.check()?;
         Ok(self.build(&mut Parameters::random(self.seed, device)))

@@ -60,6 +60,28 @@ pub enum Error {
         expected: String,
     },
 
+    /// A position is infinite or not a number: leave it out, or mend it.
+    #[error("the position in row {row} is {found:?}: finite numbers are needed")]
+    Position {
+        /// The row, counted from 0.
+        row: usize,
+        /// What is there.
+        found: [f64; 3],
+    },
+
+    /// An edge goes from or to a node that is none.
+    #[error("edge {edge} goes from {from} to {to}, but there are {nodes} nodes, counted from 0")]
+    Edge {
+        /// The edge, counted from 0.
+        edge: usize,
+        /// Where it begins.
+        from: u32,
+        /// Where it ends.
+        to: u32,
+        /// The number of nodes.
+        nodes: usize,
+    },
+
     /// A column cannot be a tensor.
     #[error("a column of {found} with {nulls} nulls cannot be a tensor: lists of Float32 without nulls are needed")]
     Column {

@@ -7,8 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes a file, in place of what has this name: beside it first, then to the disk, then under its name.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    replace_with(path, |file| file.write_all(content))
+}
+
+/// The same, with what `write` writes.
+pub(crate) fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let (temporary, mut file) = beside(path)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let written = write(&mut file).and_then(|()| file.sync_all());
     drop(file);
     let renamed = written.and_then(|()| fs::rename(&temporary, path));
     if renamed.is_err() {
