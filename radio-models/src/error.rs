@@ -60,8 +60,8 @@ pub enum Error {
         expected: String,
     },
 
-    /// A position is infinite or not a number: leave it out, or mend it.
-    #[error("the position in row {row} is {found:?}: finite numbers are needed")]
+    /// A position is infinite, not a number or so large that distances are infinite: leave it out, or mend it.
+    #[error("the position in row {row} is {found:?}: finite numbers below 1e150 are needed")]
     Position {
         /// The row, counted from 0.
         row: usize,

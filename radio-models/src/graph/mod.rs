@@ -92,6 +92,21 @@ impl Graph {
         self.offsets[node] as usize..self.offsets[node + 1] as usize
     }
 
+    /// The same rows in another order: row i becomes that of node `order[i]`.
+    fn renumbered(&self, order: &[u32]) -> Self {
+        let mut rows = vec![0; order.len()];
+        order
+            .iter()
+            .enumerate()
+            .for_each(|(row, &node)| rows[node as usize] = row);
+        let parts = rows.par_chunks(4096).map(|rows| {
+            let neighbours: Vec<&[u32]> = rows.iter().map(|&row| self.neighbours(row)).collect();
+            let degrees = neighbours.iter().map(|row| row.len() as u32).collect();
+            (degrees, neighbours.concat())
+        });
+        Self::from_parts(parts.collect())
+    }
+
     /// From the number of neighbours of each node, and all neighbours.
     fn from_degrees(degrees: &[u32], neighbours: Vec<u32>) -> Self {
         let mut offsets = Vec::with_capacity(degrees.len() + 1);

@@ -1,5 +1,8 @@
 //! Neighbours in space.
 
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -19,7 +22,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`], [`Error::Option`] where k is 0 or there are too many points, [`Error::Position`] for a position that is not finite.
+    /// [`Error::Shape`], [`Error::Option`] where k is 0 or there are too many points, [`Error::Position`] for a position that is not finite or beyond 1e150.
     ///
     /// # Complexity
     ///
@@ -29,32 +32,34 @@ impl Graph {
     ///
     /// The k-d tree is that of the crate kiddo.
     pub fn nearest(positions: ArrayView2<'_, f64>, k: usize) -> Result<Self> {
-        let points = points(&positions)?;
+        let space = Space::new(&positions)?;
         if k == 0 {
             return Err(Error::option("k", k, "at least 1"));
         }
-        let k = k.min(points.len().saturating_sub(1));
-        let Some(tree) = tree(&points)? else {
-            return Ok(Self::from_degrees(&vec![0; points.len()], Vec::new()));
+        let k = k.min(space.len().saturating_sub(1));
+        let degrees = vec![k as u32; space.len()];
+        let (Some(tree), Some(count)) = (space.tree()?, NonZeroUsize::new(k + 1)) else {
+            return Ok(Self::from_degrees(&degrees, Vec::new()));
         };
-        let count = std::num::NonZeroUsize::new(k + 1).unwrap_or(std::num::NonZeroUsize::MIN);
-        let mut neighbours = vec![0u32; points.len() * k];
-        let rows = neighbours
-            .par_chunks_mut(k * POINTS)
-            .zip(points.par_chunks(POINTS))
-            .enumerate();
-        rows.for_each(|(part, (rows, points))| {
-            for (i, (row, point)) in rows.chunks_exact_mut(k).zip(points).enumerate() {
-                let node = (part * POINTS + i) as u32;
-                let found = tree.query(point).nearest_n::<SquaredEuclidean<f64>>(count).execute();
-                let mut found: Vec<(f64, u32)> = found.iter().map(|near| (near.distance, near.item)).collect();
-                found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                // Among many equal points the point itself may be one of those that are left out.
-                let others = found.iter().filter(|near| near.1 != node).take(k);
-                row.iter_mut().zip(others).for_each(|(to, near)| *to = near.1);
-            }
+        let neighbours: Vec<AtomicU32> = (0..space.len() * k)
+            .into_par_iter()
+            .map(|_| AtomicU32::new(0))
+            .collect();
+        space.points.par_iter().zip(&space.order).for_each(|(point, &node)| {
+            let found = tree.query(point).nearest_n::<SquaredEuclidean<f64>>(count).execute();
+            let found = found
+                .iter()
+                .map(|near| (near.distance, space.order[near.item as usize]));
+            // Among many equal points the point itself may be one of those that are left out.
+            let mut others: Vec<(f64, u32)> = found.filter(|near| near.1 != node).collect();
+            others.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let row = &neighbours[node as usize * k..][..k];
+            row.iter()
+                .zip(others)
+                .for_each(|(to, near)| to.store(near.1, Ordering::Relaxed));
         });
-        Ok(Self::from_degrees(&vec![k as u32; points.len()], neighbours))
+        let neighbours = neighbours.into_iter().map(AtomicU32::into_inner).collect();
+        Ok(Self::from_degrees(&degrees, neighbours))
     }
 
     /// Each point and all others that are not farther than `radius`, ascending: `(n, 3)` positions in the unit of the radius. The graph is
@@ -69,29 +74,34 @@ impl Graph {
     ///
     /// O(n log n + edges log degree), in parallel.
     pub fn within(positions: ArrayView2<'_, f64>, radius: f64) -> Result<Self> {
-        let points = points(&positions)?;
+        let space = Space::new(&positions)?;
         if !(radius > 0.0 && radius.is_finite()) {
             return Err(Error::option("radius", radius, "above 0 and finite"));
         }
-        let Some(tree) = tree(&points)? else {
-            return Ok(Self::from_degrees(&vec![0; points.len()], Vec::new()));
+        let Some(tree) = space.tree()? else {
+            return Ok(Self::from_degrees(&vec![0; space.len()], Vec::new()));
         };
-        let parts = points.par_chunks(POINTS).enumerate().map(|(part, points)| {
-            let (mut degrees, mut neighbours) = (Vec::with_capacity(points.len()), Vec::new());
-            for (i, point) in points.iter().enumerate() {
-                let (node, start) = ((part * POINTS + i) as u32, neighbours.len());
-                let found = tree
-                    .query(point)
-                    .within::<SquaredEuclidean<f64>>(radius * radius)
-                    .unsorted()
-                    .execute();
-                neighbours.extend(found.iter().map(|near| near.item).filter(|&near| near != node));
-                neighbours[start..].sort_unstable();
-                degrees.push((neighbours.len() - start) as u32);
-            }
-            (degrees, neighbours)
-        });
-        Ok(Self::from_parts(parts.collect()))
+        let parts = space
+            .points
+            .par_chunks(POINTS)
+            .zip(space.order.par_chunks(POINTS))
+            .map(|(points, nodes)| {
+                let (mut degrees, mut neighbours) = (Vec::with_capacity(points.len()), Vec::new());
+                for (point, &node) in points.iter().zip(nodes) {
+                    let start = neighbours.len();
+                    let found = tree
+                        .query(point)
+                        .within::<SquaredEuclidean<f64>>(radius * radius)
+                        .unsorted()
+                        .execute();
+                    let found = found.iter().map(|near| space.order[near.item as usize]);
+                    neighbours.extend(found.filter(|&near| near != node));
+                    neighbours[start..].sort_unstable();
+                    degrees.push((neighbours.len() - start) as u32);
+                }
+                (degrees, neighbours)
+            });
+        Ok(Self::from_parts(parts.collect()).renumbered(&space.order))
     }
 
     /// What an edge is in space: from each node to each of its neighbours the vector and its length, `(edges, 4)`, in the unit of the
@@ -134,26 +144,71 @@ impl Graph {
     }
 }
 
-fn points(positions: &ArrayView2<'_, f64>) -> Result<Vec<[f64; 3]>> {
-    let rows = positions.nrows();
-    check_shape("positions", positions.shape(), &[rows, 3], "x, y and z for each point")?;
-    check_nodes(rows)?;
-    let points: Vec<[f64; 3]> = positions.outer_iter().map(|row| [row[0], row[1], row[2]]).collect();
-    match points.iter().position(|point| point.iter().any(|x| !x.is_finite())) {
-        Some(row) => Err(Error::Position {
-            row,
-            found: points[row],
-        }),
-        None => Ok(points),
+/// Points in an order in which those that follow each other are close: what one looks at is in the cache for the next.
+struct Space {
+    points: Vec<[f64; 3]>,
+    /// The number of each.
+    order: Vec<u32>,
+}
+
+impl Space {
+    fn new(positions: &ArrayView2<'_, f64>) -> Result<Self> {
+        let rows = positions.nrows();
+        check_shape("positions", positions.shape(), &[rows, 3], "x, y and z for each point")?;
+        check_nodes(rows)?;
+        let point = |row: usize| [0, 1, 2].map(|axis| positions[[row, axis]]);
+        if let Some(row) = (0..rows).find(|&row| !point(row).iter().all(|x| x.abs() < LARGEST)) {
+            return Err(Error::Position { row, found: point(row) });
+        }
+        let (mut least, mut most) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+        for row in 0..rows {
+            let point = point(row);
+            for axis in 0..3 {
+                least[axis] = least[axis].min(point[axis]);
+                most[axis] = most[axis].max(point[axis]);
+            }
+        }
+        let size = (0..3)
+            .map(|axis| most[axis] / 2.0 - least[axis] / 2.0)
+            .fold(0.0, f64::max);
+        let mut order: Vec<(u64, u32)> = (0..rows)
+            .into_par_iter()
+            .map(|row| {
+                let cell = [0, 1, 2].map(|axis| ((point(row)[axis] / 2.0 - least[axis] / 2.0) / size * CELLS) as u64);
+                (
+                    spread(cell[0]) | spread(cell[1]) << 1 | spread(cell[2]) << 2,
+                    row as u32,
+                )
+            })
+            .collect();
+        order.par_sort_unstable();
+        Ok(Self {
+            points: order.iter().map(|&(_, row)| point(row as usize)).collect(),
+            order: order.into_iter().map(|(_, row)| row).collect(),
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// `None` where nobody has a neighbour.
+    fn tree(&self) -> Result<Option<ImmutableKdTree<f64, 3>>> {
+        if self.len() < 2 {
+            return Ok(None);
+        }
+        let tree = ImmutableKdTree::new_from_slice(&self.points);
+        tree.map(Some)
+            .map_err(|e| Error::execution("building a k-d tree", format!("{e:?}")))
     }
 }
 
-/// `None` where nobody has a neighbour.
-fn tree(points: &[[f64; 3]]) -> Result<Option<ImmutableKdTree<f64, 3>>> {
-    if points.len() < 2 {
-        return Ok(None);
-    }
-    let tree = ImmutableKdTree::new_from_slice(points);
-    tree.map(Some)
-        .map_err(|e| Error::execution("building a k-d tree", format!("{e:?}")))
+/// Squares of distances have to be finite.
+const LARGEST: f64 = 1e150;
+/// Cells along the longest side.
+const CELLS: f64 = 1023.0;
+
+/// Moves ten bits apart, for a number along a space-filling curve (Morton 1966).
+fn spread(x: u64) -> u64 {
+    (0..10).fold(0, |sum, bit| sum | (x >> bit & 1) << (3 * bit))
 }

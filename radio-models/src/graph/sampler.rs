@@ -1,8 +1,5 @@
 //! Some neighbours of some nodes, for a step of training.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use super::Graph;
 use crate::error::{Error, Result};
 use crate::hash::scramble;
@@ -78,41 +75,54 @@ impl NeighborSampler {
             neighbours: Vec::new(),
             within: vec![seeds.len()],
         };
-        let mut places: Places = HashMap::with_capacity_and_hasher(8 * seeds.len(), BuildHasherDefault::default());
+        let mut places = Places::with_room_for(self.most(seeds.len()).min(graph.nodes()));
         for (place, &node) in seeds.iter().enumerate() {
             if node as usize >= graph.nodes() {
                 return Err(Error::option("seeds", node, "numbers of nodes of the graph"));
             }
-            if places.insert(node, place as u32).is_some() {
+            if places.place(node, place as u32) != place as u32 {
                 return Err(Error::option("seeds", node, "each node once"));
             }
         }
         let stream = scramble(scramble(scramble(self.seed) ^ epoch) ^ batch);
-        let mut drawn = Vec::new();
+        let (mut drawn, mut met) = (Vec::new(), Vec::new());
         for &fan_out in &self.fan_outs {
-            for at in sample.offsets.len() - 1..sample.nodes.len() {
-                let node = sample.nodes[at];
-                let neighbours = graph.neighbours(node as usize);
+            // In three passes, each over memory at random: the processor waits for many places at once where they do not depend on
+            // each other.
+            let frontier = &sample.nodes[sample.offsets.len() - 1..];
+            let rows: Vec<&[u32]> = frontier.iter().map(|&node| graph.neighbours(node as usize)).collect();
+            met.clear();
+            for (&node, neighbours) in frontier.iter().zip(rows) {
                 draw(
                     scramble(stream ^ u64::from(node)),
                     neighbours.len(),
                     fan_out,
                     &mut drawn,
                 );
-                for &neighbour in &drawn {
-                    let neighbour = neighbours[neighbour as usize];
-                    let next = sample.nodes.len() as u32;
-                    let place = *places.entry(neighbour).or_insert(next);
-                    if place == next {
-                        sample.nodes.push(neighbour);
-                    }
-                    sample.neighbours.push(place);
+                met.extend(drawn.iter().map(|&i| neighbours[i as usize]));
+                sample.offsets.push(sample.neighbours.len() + met.len());
+            }
+            for &node in &met {
+                let next = sample.nodes.len() as u32;
+                let place = places.place(node, next);
+                if place == next {
+                    sample.nodes.push(node);
                 }
-                sample.offsets.push(sample.neighbours.len());
+                sample.neighbours.push(place);
             }
             sample.within.push(sample.nodes.len());
         }
         Ok(sample)
+    }
+
+    /// Room for the nodes that are met if few are met twice; where all neighbours are taken, for some.
+    fn most(&self, seeds: usize) -> usize {
+        let fan_outs = self.fan_outs.iter().map(|&fan_out| fan_out.min(16));
+        let hops = fan_outs.scan(seeds, |nodes, fan_out| {
+            *nodes = nodes.saturating_mul(fan_out);
+            Some(*nodes)
+        });
+        hops.fold(seeds, usize::saturating_add).min(1 << 20)
     }
 }
 
@@ -163,34 +173,111 @@ fn draw(stream: u64, count: usize, most: usize, drawn: &mut Vec<u32>) {
         return;
     }
     // Floyd: of 0 to `last` any; if it is there already, `last` itself, which cannot be.
-    for (step, last) in (count - most..count).enumerate() {
+    let steps = (count - most..count).enumerate().map(|(step, last)| {
         let random = scramble(stream.wrapping_add(step as u64));
-        let any = ((u128::from(random) * (last as u128 + 1)) >> 64) as u32;
+        (((u128::from(random) * (last as u128 + 1)) >> 64) as u32, last as u32)
+    });
+    if count <= 64 {
+        let mut taken = steps.fold(0u64, |taken, (any, last)| {
+            let bit = 1 << any;
+            taken | if taken & bit == 0 { bit } else { 1 << last }
+        });
+        while taken != 0 {
+            drawn.push(taken.trailing_zeros());
+            taken &= taken - 1;
+        }
+        return;
+    }
+    for (any, last) in steps {
         match drawn.binary_search(&any) {
             Err(at) => drawn.insert(at, any),
-            Ok(_) => drawn.push(last as u32),
+            Ok(_) => drawn.push(last),
         }
     }
 }
 
-/// Where a node is in the list.
-type Places = HashMap<u32, u32, BuildHasherDefault<Multiply>>;
+/// Where nodes are in a list: a hash table with linear probing, at most half full.
+struct Places {
+    /// A node in the upper half, its place in the lower one.
+    slots: Vec<u64>,
+    taken: usize,
+}
 
-/// A hash of one number, for numbers that nobody chose to collide.
-#[derive(Default)]
-struct Multiply(u64);
+impl Places {
+    /// No node has this number.
+    const EMPTY: u64 = u64::MAX;
 
-impl Hasher for Multiply {
-    fn finish(&self) -> u64 {
-        self.0
+    fn with_room_for(nodes: usize) -> Self {
+        Self {
+            slots: vec![Self::EMPTY; (2 * nodes).next_power_of_two().max(64)],
+            taken: 0,
+        }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u32(u32::from(byte)));
+    /// The place of a node, which is `next` if it has none yet.
+    fn place(&mut self, node: u32, next: u32) -> u32 {
+        if 2 * self.taken >= self.slots.len() {
+            let larger = vec![Self::EMPTY; 2 * self.slots.len()];
+            let slots = std::mem::replace(&mut self.slots, larger);
+            for slot in slots.into_iter().filter(|&slot| slot != Self::EMPTY) {
+                let at = self.slot((slot >> 32) as u32);
+                self.slots[at] = slot;
+            }
+        }
+        let at = self.slot(node);
+        if self.slots[at] == Self::EMPTY {
+            self.slots[at] = u64::from(node) << 32 | u64::from(next);
+            self.taken += 1;
+        }
+        self.slots[at] as u32
     }
 
-    fn write_u32(&mut self, number: u32) {
-        let product = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = product ^ (product >> 32);
+    /// The slot that the node is in, or the empty one that it would be in.
+    fn slot(&self, node: u32) -> usize {
+        let bits = self.slots.len().trailing_zeros();
+        // Fibonacci hashing (Knuth, section 6.4): nodes that follow each other lie apart.
+        let mut at = (u64::from(node).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - bits)) as usize;
+        while self.slots[at] != Self::EMPTY && (self.slots[at] >> 32) as u32 != node {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn places_are_those_of_a_map(nodes in prop::collection::vec(prop_oneof![0u32..50, any::<u32>()], 0..2000)) {
+            let (mut places, mut expected) = (Places::with_room_for(3), HashMap::new());
+            for (next, node) in nodes.into_iter().filter(|&node| node != u32::MAX).enumerate() {
+                prop_assert_eq!(places.place(node, next as u32), *expected.entry(node).or_insert(next as u32));
+            }
+        }
+    }
+
+    /// With 64 neighbours bits say what is taken, with more a list does.
+    #[test]
+    fn both_ways_to_draw_are_uniform() {
+        for count in [64usize, 65] {
+            let mut counts = vec![0.0; count];
+            let mut drawn = Vec::new();
+            for stream in 0..20_000 {
+                draw(scramble(stream), count, 10, &mut drawn);
+                assert!(drawn.len() == 10 && drawn.windows(2).all(|pair| pair[0] < pair[1]));
+                drawn.iter().for_each(|&i| counts[i as usize] += 1.0);
+            }
+            let mean = 200_000.0 / count as f64;
+            let chi2: f64 = counts.iter().map(|n: &f64| (n - mean).powi(2) / mean).sum();
+            // Five standard deviations of its distribution.
+            let freedom = count as f64 - 1.0;
+            assert!(chi2 < freedom + 5.0 * (2.0 * freedom).sqrt(), "{count} {chi2}");
+        }
     }
 }

@@ -119,8 +119,9 @@ fn bad_input_is_named() {
     let nan = array![[0.0, 0.0, 0.0], [0.0, f64::NAN, 0.0]];
     assert_eq!(
         message(nan, 3),
-        "the position in row 1 is [0.0, NaN, 0.0]: finite numbers are needed"
+        "the position in row 1 is [0.0, NaN, 0.0]: finite numbers below 1e150 are needed"
     );
+    assert!(message(array![[0.0, 0.0, -1e200]], 3).contains("row 0"));
     assert!(message(Array2::zeros((3, 2)), 3).starts_with("positions has shape [3, 2]"));
     assert!(message(Array2::zeros((3, 3)), 0).starts_with("option k is 0"));
     for radius in [0.0, -1.0, f64::NAN, f64::INFINITY] {
