@@ -35,6 +35,7 @@
 //! | `vulkan` | no | any graphics card through Vulkan |
 //! | `wgpu` | no | any graphics card through the graphics API that the machine offers |
 //! | `cuda` | no | NVIDIA cards through CubeCL; its build downloads an LLVM |
+//! | `petgraph` | no | graphs to and from petgraph |
 //!
 //! # What it is not
 //!

@@ -3,6 +3,8 @@
 mod edges;
 mod file;
 mod near;
+#[cfg(feature = "petgraph")]
+mod petgraph;
 mod sampler;
 
 pub use sampler::{NeighborSampler, Sample};

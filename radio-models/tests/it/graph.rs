@@ -206,3 +206,29 @@ fn thousands_of_equal_points_are_no_error() {
     let graph = Graph::within(points.view(), 0.5).unwrap();
     assert!((0..4999).all(|node| graph.degree(node) == 4998) && graph.degree(4999) == 0);
 }
+
+#[cfg(feature = "petgraph")]
+mod with_petgraph {
+    use petgraph::graph::{DiGraph, UnGraph};
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn there_and_back(edges in prop::collection::vec([0u32..20, 0u32..20], 0..100)) {
+            let mut ascending = edges.clone();
+            ascending.sort_unstable();
+            let graph = Graph::from_edges(20, &ascending).unwrap();
+            let there = DiGraph::from(&graph);
+            prop_assert_eq!((there.node_count(), there.edge_count()), (20, edges.len()));
+            prop_assert!(Graph::from(&there) == graph);
+            // Without direction.
+            let mut undirected = UnGraph::<&str, f32>::default();
+            (0..20).for_each(|_| { undirected.add_node(""); });
+            edges.iter().for_each(|&[a, b]| { undirected.add_edge(a.into(), b.into(), 1.0); });
+            prop_assert!(Graph::from(&undirected) == graph.symmetric());
+        }
+    }
+}
