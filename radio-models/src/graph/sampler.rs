@@ -1,8 +1,18 @@
 //! Some neighbours of some nodes, for a step of training.
 
+use std::num::NonZeroUsize;
+use std::sync::mpsc;
+use std::thread;
+
+use rayon::prelude::*;
+
 use super::Graph;
 use crate::error::{Error, Result};
 use crate::hash::scramble;
+use crate::trainer::Position;
+
+/// Samples that lie ready.
+const AHEAD: usize = 2;
 
 /// Draws neighbours for batches of seeds, hop by hop (Hamilton et al. 2017, algorithm 2).
 ///
@@ -113,6 +123,65 @@ impl NeighborSampler {
             sample.within.push(sample.nodes.len());
         }
         Ok(sample)
+    }
+
+    /// The neighbourhoods of all seeds, so many at a time, in another order in each epoch; from a position on.
+    ///
+    /// They are drawn on a thread of their own, two ahead: a model does not wait for its next batch. Order and samples are a function
+    /// of the sampler's seed and of the position, so that a resumed pass is that of an uninterrupted one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Execution`] where no thread can be had; of each sample as [`sample`](Self::sample).
+    ///
+    /// # Complexity
+    ///
+    /// O(seeds log seeds) at the beginning, for the order. 4 bytes for each seed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    ///
+    /// use radio_models::{Graph, NeighborSampler, Position};
+    ///
+    /// let graph = Graph::from_edges(5, &[[0, 1], [1, 2], [2, 3], [3, 4]])?;
+    /// let sampler = NeighborSampler::new(&[2]);
+    /// let size = NonZeroUsize::new(2).ok_or("no batch")?;
+    /// let samples = sampler.batches(&graph, &[0, 1, 2], size, Position::default())?;
+    /// let seeds: Vec<usize> = samples.map(|sample| Ok(sample?.within(0))).collect::<radio_models::Result<_>>()?;
+    /// assert_eq!(seeds, [2, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batches(
+        &self,
+        graph: &Graph,
+        seeds: &[u32],
+        size: NonZeroUsize,
+        position: Position,
+    ) -> Result<impl Iterator<Item = Result<Sample>> + use<>> {
+        let stream = scramble(scramble(self.seed) ^ position.epoch);
+        let keys = seeds.par_iter().map(|&node| (scramble(stream ^ u64::from(node)), node));
+        let mut keys: Vec<(u64, u32)> = keys.collect();
+        keys.par_sort_unstable();
+        let order: Vec<u32> = keys.into_iter().map(|(_, node)| node).collect();
+        let (sampler, graph) = (self.clone(), graph.clone());
+        let (sender, receiver) = mpsc::sync_channel(AHEAD);
+        let draw = move || {
+            let first = usize::try_from(position.batch).unwrap_or(usize::MAX);
+            for (batch, seeds) in order.chunks(size.get()).enumerate().skip(first) {
+                // Nobody wants the rest.
+                if sender
+                    .send(sampler.sample(&graph, seeds, position.epoch, batch as u64))
+                    .is_err()
+                {
+                    break;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("radio-sampler".to_owned()).spawn(draw);
+        thread.map_err(|e| Error::execution("starting a thread for samples", e))?;
+        Ok(receiver.into_iter())
     }
 
     /// Room for the nodes that are met if few are met twice; where all neighbours are taken, for some.

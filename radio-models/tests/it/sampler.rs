@@ -1,10 +1,11 @@
 //! Sampled neighbourhoods against what they have to be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use radio_models::{Error, Graph, NeighborSampler, Sample};
+use radio_models::{Error, Graph, NeighborSampler, Position, Sample};
 
 /// A graph of 40 nodes without double edges, and some of its nodes.
 fn graphs() -> impl Strategy<Value = (Graph, Vec<u32>)> {
@@ -123,4 +124,63 @@ fn bad_input_is_named() {
     );
     assert_eq!(message(&[2], &[0, 1, 0]), "option seeds is 0, expected each node once");
     assert_eq!(message(&[2, 0], &[0]), "option fan_outs is 0, expected at least 1");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// A pass has each seed once, its samples are those that are drawn one at a time, and it goes on anywhere.
+    #[test]
+    fn passes_are_shuffled_whole_and_resumable((graph, seeds) in graphs(), size in 1usize..5, epoch in 0u64..3, from in 0u64..4) {
+        let sampler = NeighborSampler::new(&[3, 2]).seed(4);
+        let size = NonZeroUsize::new(size).unwrap();
+        let pass = |position: Position| -> Vec<Sample> {
+            let samples = sampler.batches(&graph, &seeds, size, position).unwrap();
+            samples.collect::<Result<_, _>>().unwrap()
+        };
+        let mut position = Position::default();
+        position.epoch = epoch;
+        let whole = pass(position);
+        let mut all: Vec<u32> = whole.iter().flat_map(|sample| sample.nodes()[..sample.within(0)].to_vec()).collect();
+        for (batch, sample) in whole.iter().enumerate() {
+            let seeds = &sample.nodes()[..sample.within(0)];
+            prop_assert_eq!(&sampler.sample(&graph, seeds, epoch, batch as u64).unwrap(), sample);
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        prop_assert_eq!(&all, &seeds);
+        let rest = pass(position.with_batch(from));
+        prop_assert_eq!(&rest[..], &whole[whole.len().min(from as usize)..]);
+    }
+}
+
+#[test]
+fn another_epoch_is_in_another_order() {
+    let graph = Graph::from_edges(100, &[]).unwrap();
+    let seeds: Vec<u32> = (0..100).collect();
+    let order = |epoch, seed| {
+        let mut position = Position::default();
+        position.epoch = epoch;
+        let sampler = NeighborSampler::new(&[1]).seed(seed);
+        let size = NonZeroUsize::new(100).unwrap();
+        let mut samples = sampler.batches(&graph, &seeds, size, position).unwrap();
+        samples.next().unwrap().unwrap().nodes().to_vec()
+    };
+    let orders = [order(0, 0), order(1, 0), order(0, 1), seeds.clone()];
+    assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), 4);
+}
+
+#[test]
+fn a_pass_says_what_is_wrong() {
+    let graph = Graph::from_edges(3, &[]).unwrap();
+    let size = NonZeroUsize::new(2).unwrap();
+    let samples = NeighborSampler::new(&[1])
+        .batches(&graph, &[7], size, Position::default())
+        .unwrap();
+    let errors: Vec<String> = samples.map(|sample| sample.unwrap_err().to_string()).collect();
+    assert_eq!(errors, ["option seeds is 7, expected numbers of nodes of the graph"]);
 }
