@@ -37,6 +37,11 @@
 //! | `cuda` | no | NVIDIA cards through CubeCL; its build downloads an LLVM |
 //! | `petgraph` | no | graphs to and from petgraph |
 //!
+//! # Graphs
+//!
+//! [`Graph`] holds who is next to whom among millions of galaxies, and [`NeighborSampler`] draws parts of it for models that learn from
+//! neighbours.
+//!
 //! # What it is not
 //!
 //! It reads no survey and no catalogue: spectra come in as [`Tokens`], which borrow plain arrays, and scores leave as
