@@ -55,7 +55,7 @@ fn build(c: &mut Criterion<Cpu>) {
         });
         let graph = Graph::nearest(points.view(), NEIGHBOURS).unwrap();
         group.bench_with_input(BenchmarkId::new("symmetric", n), &graph, |b, graph| {
-            b.iter(|| graph.symmetric())
+            b.iter(|| graph.symmetric());
         });
         group.bench_with_input(BenchmarkId::new("within", n), &points, |b, points| {
             b.iter(|| Graph::within(points.view(), 1.0).unwrap());
