@@ -184,7 +184,9 @@ fn goes_on<M: Autoencoder>(model: &M, batches: usize) {
     drop(trainer);
     let can = Trainer::<M>::can_resume(folders[1].path()).unwrap();
     let mut trainer = if can {
-        Trainer::resume(folders[1].path(), &device()).unwrap()
+        // The same options again change nothing.
+        let trainer = Trainer::resume(folders[1].path(), &device()).unwrap();
+        trainer.with_options(options()).unwrap()
     } else {
         Trainer::new(options(), model.clone()).unwrap()
     };
