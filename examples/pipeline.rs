@@ -407,8 +407,9 @@ fn score(
     report: &Report,
 ) -> Result<Vec<AnomalyScore>> {
     let (path, hash) = (out.join("scores.parquet"), scorer.model().fingerprint()?);
-    let run = format!("autoencoder-{hash}");
-    // Where a run with the same model was stopped, this one goes on.
+    // Where a run with the same model, calibration and spectra was stopped, this one goes on.
+    let (scorer_hash, plan_hash, rows) = (scorer.fingerprint()?, fingerprint(plan)?, read.batch_rows);
+    let run = format!("scorer {scorer_hash}, {plan_hash}, {tokenizer}, {rows} rows at a time");
     let file = match ScoreFile::resume(&path, &run, &hash) {
         Err(ModelError::Unfinished { .. }) => ScoreFile::create(&path, &run, &hash)?,
         file => file?,

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The last one trains nothing and injects nothing: it scores spectra with a model that another run made. All make a gallery
-//! of the most unusual spectra, `gallery.html`. A run that was stopped goes on where it was when it is started again.
+//! of the most unusual spectra, `gallery.html`. A training that was stopped goes on where it was when it is started again.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 mod judge;
@@ -45,6 +45,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Half of the tiles are for tests: two injected spectra in a hundred are few.
 const SPLIT: Split = [0.5, 0.15];
+/// Least number of spectra to calibrate on.
+const FEWEST: u64 = 200;
 /// Fraction of the tests' spectra that have an anomaly when each kind is looked at.
 const DENSE: f64 = 0.5;
 
@@ -78,8 +80,8 @@ pub(crate) struct Options {
     /// Spectra of a training step
     #[arg(long, value_name = "N", default_value = "64")]
     batch: NonZeroUsize,
-    /// Fraction of the spectra that get an anomaly
-    #[arg(long, value_name = "X", default_value_t = 0.02)]
+    /// Fraction of the spectra that get an anomaly, above 0 and up to 1
+    #[arg(long, value_name = "X", default_value_t = 0.02, value_parser = fraction)]
     fraction: f64,
     /// Smallest and largest amplitude of an anomaly, in standard errors of a pixel
     #[arg(long, value_names = ["LEAST", "MOST"], num_args = 2, default_values_t = [2.0, 20.0])]
@@ -101,6 +103,13 @@ enum Kind {
     Conv,
     /// A transformer that predicts hidden tokens
     Masked,
+}
+
+fn fraction(text: &str) -> std::result::Result<f64, String> {
+    let fraction: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let fits = fraction > 0.0 && fraction <= 1.0;
+    fits.then_some(fraction)
+        .ok_or_else(|| "not above 0 and up to 1".to_owned())
 }
 
 #[allow(dead_code, reason = "a test calls `run`")]
@@ -181,6 +190,14 @@ fn mock(options: &Options) -> Result<PathBuf> {
 fn train<M: Autoencoder>(model: M, survey: &Survey, options: &Options) -> Result<AnomalyScorer<M>> {
     let [training, validation] =
         [Part::Training, Part::Validation].map(|part| part_of(&survey.plan, part, options.seed, SPLIT));
+    if training.is_empty() || validation.rows() < FEWEST {
+        let found = validation.rows();
+        let reason = "its scores are calibrated on: give it more tiles, or a model that another run made (--scorer)";
+        return Err(format!(
+            "{found} spectra are in the part of the tiles that a model is not trained on and that {reason}"
+        )
+        .into());
+    }
     let folder = options.out.join(format!("training-{}", M::ARCHITECTURE));
     let settings = TrainerOptions::default()
         .with_steps(options.steps.get())
@@ -250,27 +267,29 @@ fn judged<M: Autoencoder>(scorer: &AnomalyScorer<M>, survey: &Survey, index: &In
     let (mut judge, mut top) = (pca.as_ref().map(Judge::new), Top::new(options.gallery));
     let bar = progress("scoring", plan.rows());
     let step = Instant::now();
+    let mut rows = 0;
     for piece in survey.pieces(&plan, &survey.read, Position::default())? {
         let piece = piece?;
         let scores = scorer.score(&piece.tokens)?;
         file.write(&scores)?;
+        rows += piece.tokens.rows() as u64;
         top.add(&piece, &scores);
         if let Some(judge) = &mut judge {
             judge.add(&piece, &scores)?;
         }
-        bar.inc(piece.tokens.rows() as u64);
+        bar.set_position(rows);
     }
     file.finish()?;
     bar.finish_and_clear();
-    println!(
-        "  scored {} spectra in {:.1} s",
-        plan.rows(),
-        step.elapsed().as_secs_f64()
-    );
+    println!("  scored {rows} spectra in {:.1} s", step.elapsed().as_secs_f64());
+    if rows < plan.rows() {
+        let left_out = plan.rows() - rows;
+        eprintln!("  left out: {left_out} spectra of tiles that cannot be read");
+    }
     index.record_scores(&run, recorded(&path)?)?;
 
     let mut gallery = Gallery::new("The most unusual spectra")
-        .subtitle(format!("{} spectra, scored by {}", plan.rows(), run.name))
+        .subtitle(format!("{rows} spectra, scored by {}", run.name))
         .flux_unit("1e-17 erg/(s cm² Å)")
         .acknowledge(options.credit.as_deref().unwrap_or(survey.credit()));
     gallery.extend(top.candidates(scorer)?);

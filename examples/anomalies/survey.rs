@@ -53,7 +53,9 @@ impl Survey {
         for columns in names {
             let read = read.clone().with_columns(columns.iter().copied());
             // A tile without these columns is skipped.
-            if let Some(first) = Reader::new(plan, read.clone())?.next().transpose()? {
+            let has_rows =
+                |batch: &radio_io::Result<SpectrumBatch>| batch.as_ref().map_or(true, |batch| !batch.is_empty());
+            if let Some(first) = Reader::new(plan, read.clone())?.find(has_rows).transpose()? {
                 found = Some((read, first));
                 break;
             }
@@ -69,7 +71,7 @@ impl Survey {
             injector: None,
             is_mock: options.tiles.is_none(),
         };
-        if options.scorer.is_none() && options.fraction > 0.0 {
+        if options.scorer.is_none() {
             let donors = survey.donors(options.seed)?;
             let settings = InjectorOptions::default()
                 .with_seed(options.seed)

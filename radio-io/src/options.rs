@@ -62,7 +62,8 @@ pub enum BadTiles {
     Fail,
     /// The rows that cannot be read are left out of their batches, and listed in [`Reader::skipped`](crate::Reader::skipped). All
     /// other rows stay where they are, so that passes can be resumed and ranks keep step. A batch of which nothing is left is
-    /// given, empty, only where several ranks share the plan.
+    /// given, empty, so that those who count batches count as [`State::batch`](crate::State::batch) does; but none is given by a
+    /// reader that finds no row at all.
     Skip,
 }
 

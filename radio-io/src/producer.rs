@@ -117,6 +117,8 @@ impl Producer {
         }
         match self.unshaped.len() as u64 {
             0 => Ok(()),
+            // The list of what was skipped says it; other ranks would wait.
+            _ if self.options.world.get() == 1 => Ok(()),
             batches => Err(Error::Unreadable { batches }.into()),
         }
     }
@@ -357,7 +359,7 @@ impl Producer {
         if !(is_new && batch.has_rows()) {
             self.sender.release();
         }
-        if !is_new || (!batch.has_rows() && self.options.world.get() == 1) {
+        if !is_new {
             return Ok(());
         }
         if self.kind.is_none() {

@@ -141,13 +141,25 @@ fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
     let part = |key: &str| metadata[key].as_str().unwrap_or("null");
     let origin: Option<Origin> =
         serde_json::from_str(part(ORIGIN_KEY)).map_err(|e| not_a_model(&format!("its origin cannot be read: {e}")))?;
-    let calibration = serde_json::from_str(part(CALIBRATION_KEY))
+    let calibration: Option<Calibration> = serde_json::from_str(part(CALIBRATION_KEY))
         .map_err(|e| not_a_model(&format!("its calibration cannot be read: {e}")))?;
+    if let Some(calibration) = &calibration {
+        let checked = calibration.check(config.latent());
+        checked.map_err(|reason| not_a_model(&format!("of its calibration, {reason}")))?;
+    }
     Ok(Header {
         config,
         origin: origin.unwrap_or_default(),
         calibration,
     })
+}
+
+/// A hash of what is written as JSON.
+pub(crate) fn hash_of(value: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_vec(value).map_err(|e| Error::execution("hashing", e))?;
+    let mut hash = Fnv::new();
+    hash.update(&text);
+    Ok(format!("{:016x}", hash.0))
 }
 
 /// The 64-bit hash of Fowler, Noll and Vo, variant 1a.

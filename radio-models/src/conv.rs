@@ -7,10 +7,13 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layers::Parameters;
 use crate::model::{About, Autoencoder, Sizes, check_sizes, read_into, squares, upload};
 use crate::tokens::Tokens;
+
+/// More leave one place of any spectrum.
+const MOST_STAGES: usize = 24;
 
 /// Sizes of a [`ConvAutoencoder`].
 ///
@@ -69,7 +72,7 @@ impl ConvAutoencoderConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`](crate::Error::Option) where a size is 0, or so large that the weights cannot be counted.
+    /// [`Error::Option`] where a size is 0, or so large that the weights cannot be counted.
     pub fn init(&self, device: &Device) -> Result<ConvAutoencoder> {
         self.check()?;
         Ok(self.build(&mut Parameters::random(self.seed, device)))
@@ -132,6 +135,13 @@ impl Sizes for ConvAutoencoderConfig {
             ("hidden", self.hidden),
             ("latent", self.latent),
         ];
+        if self.stages > MOST_STAGES {
+            return Err(Error::option(
+                "stages",
+                self.stages,
+                "at most 24: each doubles the channels",
+            ));
+        }
         check_sizes(&sizes, self)
     }
 

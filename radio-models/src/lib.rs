@@ -45,8 +45,8 @@
 //! # What it is not
 //!
 //! It reads no survey and no catalogue: spectra come in as [`Tokens`], which borrow plain arrays, and scores leave as
-//! Arrow or Parquet. It is no framework for training: the loop over batches belongs to the caller, with the caller's
-//! reader and the caller's errors. And a high score is not a discovery: it says that the model has not seen the like,
+//! Arrow or Parquet. It is no framework for training: batches come from the caller's reader, with the
+//! caller's errors. And a high score is not a discovery: it says that the model has not seen the like,
 //! which is true of sky lines and cosmic rays too.
 
 mod checkpoint;

@@ -90,7 +90,7 @@ impl ScoreFile {
 
     /// Goes on with the file that shall be called `path` where a killed process left it, or begins it.
     ///
-    /// Parts are read in their order, up to the first that is missing or damaged. It and those behind it are removed;
+    /// Parts are taken in their order, up to the first that is missing or whose footer is damaged. It and those behind it are removed;
     /// their batches are to be written again. A *finished* file is not gone on with: after
     /// [`finish`](Self::finish) this begins anew.
     ///
@@ -199,7 +199,7 @@ impl ScoreFile {
         Ok(())
     }
 
-    fn seal(&mut self) -> Result<()> {
+    pub(crate) fn seal(&mut self) -> Result<()> {
         if self.open_batches > 0 {
             let rows = self.open.to_record_batch()?;
             self.parts.add(&self.origin, self.open_batches, &rows)?;

@@ -309,3 +309,38 @@ fn ranks_keep_step_over_bad_tiles() {
     assert!(matches!(read(600, 0), Err(Error::Unreadable { batches: 6 })));
     assert_eq!(read(600, 1).unwrap(), [100; 6]);
 }
+
+/// Who counts the batches that came knows where the pass is, also where whole batches were left out.
+#[test]
+fn batches_of_bad_tiles_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let tile = |name: &str, from: i64| {
+        let ids: Vec<i64> = (from..from + 300).collect();
+        write(&folder.path().join(name), &flat(&ids, Some(GRID)), 99)
+    };
+    let (first, last) = (tile("a.parquet", 0), tile("c.parquet", 600));
+    let bad = folder.path().join("b.parquet");
+    fs::write(&bad, "no tile").unwrap();
+    let plan = plan([(first.as_path(), 300), (bad.as_path(), 300), (last.as_path(), 300)]);
+    for shuffle in [Shuffle::None, Shuffle::window(), Shuffle::Global] {
+        let options = ReadOptions::default()
+            .with_bad_tiles(BadTiles::Skip)
+            .with_batch_rows(std::num::NonZeroUsize::new(50).unwrap())
+            .with_shuffle(shuffle);
+        let ids =
+            |batches: &[SpectrumBatch]| -> Vec<i64> { batches.iter().flat_map(|batch| batch.ids().to_vec()).collect() };
+        let mut reader = Reader::new(&plan, options.clone()).unwrap();
+        let start = reader.state();
+        let mut whole: Vec<SpectrumBatch> = Vec::new();
+        while let Some(batch) = reader.next() {
+            whole.push(batch.unwrap());
+            assert_eq!(reader.state().batch(), whole.len() as u64);
+        }
+        assert_eq!(whole.len(), 18);
+        for taken in 0..=whole.len() {
+            let rest = Reader::resume(&plan, options.clone(), &start.at(taken as u64)).unwrap();
+            let rest: Vec<SpectrumBatch> = rest.collect::<Result<_, _>>().unwrap();
+            assert_eq!(ids(&rest), ids(&whole[taken..]));
+        }
+    }
+}

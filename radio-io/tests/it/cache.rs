@@ -361,7 +361,10 @@ fn a_bad_row_takes_the_same_rows_with_it() {
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();
-            assert_eq!(ids(&rest), expected[taken..], "{shuffle:?}, {taken}");
+            // Who finds no row that can be read does not know what an empty batch looks like.
+            let is_empty = expected[taken..].iter().all(Vec::is_empty);
+            let expected = if is_empty { &[] } else { &expected[taken..] };
+            assert_eq!(ids(&rest), expected, "{shuffle:?}, {taken}");
         }
         let runtime = runtime(&folder.path().join(format!("{shuffle:?}")), 1 << 30);
         for _ in 0..2 {

@@ -10,7 +10,7 @@ use super::anomaly::Anomaly;
 pub struct Injection {
     /// What.
     pub kind: Anomaly,
-    /// How strong, in σ; the kinds say what that means. [`Anomaly::WrongRedshift`] ignores it.
+    /// How strong, in σ; the kinds say what that means. for [`Anomaly::WrongRedshift`] it is the least change.
     pub amplitude: f64,
     /// The seed of everything else: where it is, how wide, which arm, which donor.
     pub seed: u64,

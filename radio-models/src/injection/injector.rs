@@ -66,7 +66,7 @@ impl Injector {
     ///
     /// `None` where nothing could be done, and the spectrum is as it was: it has no good pixel, none of the sky lines,
     /// only one arm, or no wavelength in common with the donor, it is too faint for a blend or has no feature that another
-    /// redshift would move visibly, or the amplitude is 0. Label it as a normal one then.
+    /// redshift would move visibly, or the amplitude is 0 (of a wrong redshift, the least change). Label it as a normal one then.
     /// The same spectrum and the same injection give the same flux; where the anomaly is depends on which pixels are
     /// good.
     ///

@@ -44,6 +44,9 @@ impl ScoreKind {
 pub struct Calibration {
     /// Spectra that it was learned from.
     rows: usize,
+    /// Least sigma of their pixels.
+    #[serde(default)]
+    sigma_floor: f32,
     chi2: Usual,
     worst_patch: Usual,
     latent: Usual,
@@ -55,6 +58,19 @@ impl Calibration {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    pub(super) fn sigma_floor(&self) -> f32 {
+        self.sigma_floor
+    }
+
+    /// Can spectra with so many latent numbers be scored with it? A file may be damaged.
+    pub(crate) fn check(&self, latent: usize) -> Result<(), &'static str> {
+        let all = [&self.chi2, &self.worst_patch, &self.latent];
+        if !all.iter().all(|usual| usual.is_whole()) {
+            return Err("the numbers of its bins of S/N do not fit together");
+        }
+        self.density.check(latent)
     }
 
     /// Replaces raw scores by calibrated ones. The row must have scores.
@@ -80,8 +96,11 @@ impl Calibration {
 const MOST_ROWS: usize = 65_536;
 /// Fewest rows.
 const FEWEST_ROWS: usize = 100;
-/// Rows of a bin of S/N, where there are enough.
+/// Rows of a bin of S/N, where there are enough, and where there are few.
 const ROWS_OF_BIN: usize = 250;
+const FEWEST_ROWS_OF_BIN: usize = 25;
+/// Bins of few rows.
+const FEWEST_BINS: usize = 8;
 /// Most bins of S/N.
 const MOST_BINS: usize = 32;
 
@@ -128,7 +147,7 @@ impl Collected {
         self.rows.truncate(MOST_ROWS);
     }
 
-    pub(super) fn calibration(mut self) -> Result<Calibration> {
+    pub(super) fn calibration(mut self, sigma_floor: f32) -> Result<Calibration> {
         self.trim();
         let rows = self.rows.len();
         if rows < FEWEST_ROWS {
@@ -150,6 +169,7 @@ impl Collected {
         let of = |number: fn(&Row) -> f64| self.rows.iter().map(|row| (row.snr, number(row))).collect();
         Ok(Calibration {
             rows,
+            sigma_floor,
             chi2: Usual::new(of(|row| row.chi2)),
             worst_patch: Usual::new(of(|row| row.worst_patch)),
             latent: Usual::new(self.rows.iter().map(|row| row.snr).zip(distances).collect()),
@@ -176,7 +196,8 @@ impl Usual {
     /// From pairs of S/N and number, at least one.
     fn new(mut pairs: Vec<(f64, f64)>) -> Self {
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let bins = (pairs.len() / ROWS_OF_BIN).clamp(1, MOST_BINS);
+        let few = (pairs.len() / FEWEST_ROWS_OF_BIN).min(FEWEST_BINS);
+        let bins = (pairs.len() / ROWS_OF_BIN).max(few).clamp(1, MOST_BINS);
         let (mut at, mut median, mut below, mut above) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for bin in pairs.chunks(pairs.len().div_ceil(bins)) {
             let mut numbers: Vec<f64> = bin.iter().map(|&(_, number)| number).collect();
@@ -194,6 +215,15 @@ impl Usual {
             below,
             above,
         }
+    }
+
+    /// Are there as many numbers of each kind, and some?
+    fn is_whole(&self) -> bool {
+        let bins = self.at.len();
+        bins > 0
+            && [&self.median, &self.below, &self.above]
+                .iter()
+                .all(|numbers| numbers.len() == bins)
     }
 
     /// How many spreads a number lies above the median at this S/N; straight lines between the bins, level beyond them.

@@ -61,6 +61,15 @@ impl Density {
         density
     }
 
+    /// Do its numbers fit together, and to so many latent ones?
+    pub(super) fn check(&self, latent: usize) -> Result<(), &'static str> {
+        let places = self.spacing.len();
+        if self.scale.len() == latent && places > NEIGHBOURS && self.places.len() == latent * places {
+            return Ok(());
+        }
+        Err("its places in the latent space do not fit the model")
+    }
+
     /// ln(d / s) of the distance d to the second-nearest place and the mean spacing s of the seven nearest ones: above 0 where a
     /// spectrum is farther from normal ones than these are from each other. The place at `except` is left out.
     ///

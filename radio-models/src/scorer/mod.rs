@@ -82,7 +82,8 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         }
     }
 
-    /// Least sigma of a pixel, in units of the scale of its spectrum. Default: 0, so that the score is chi-square.
+    /// Least sigma of a pixel, in units of the scale of its spectrum, also in the calibration: set it before. Default: 0, so that the
+    /// score is chi-square.
     pub fn sigma_floor(mut self, floor: f32) -> Self {
         self.sigma_floor = floor;
         self
@@ -109,13 +110,14 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         mut self,
         batches: impl IntoIterator<Item = Result<Tokens<'a>, E>>,
     ) -> Result<Self> {
+        self.calibration = None;
         let mut collected = Collected::new(self.model.config().latent());
         for tokens in batches {
             let tokens = tokens.map_err(Error::batch)?;
             let (fits, latent) = self.fits(&tokens)?;
             collected.add(&tokens, &fits, &latent);
         }
-        self.calibration = Some(collected.calibration()?);
+        self.calibration = Some(collected.calibration(self.sigma_floor)?);
         Ok(self)
     }
 
@@ -131,7 +133,19 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         self.calibration.as_ref()
     }
 
-    /// Writes the model and the calibration to one safetensors file, as [`Autoencoder::save`] does.
+    /// A hash of all that scores depend on: the model, the calibration, the kind of score and the floor of sigma; 16 hexadecimal
+    /// digits. It belongs into the name of a run whose scores are gone on with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Execution`] where the weights cannot be read from the device.
+    pub fn fingerprint(&self) -> Result<String> {
+        let model = self.model.fingerprint()?;
+        checkpoint::hash_of(&(model, self.kind, self.sigma_floor, &self.calibration))
+    }
+
+    /// Writes the model and the calibration, with its floor of sigma, to one safetensors file, as [`Autoencoder::save`] does. The
+    /// [`kind`](Self::kind) is not stored.
     ///
     /// # Errors
     ///
@@ -147,9 +161,11 @@ impl<M: Autoencoder> AnomalyScorer<M> {
     /// As [`Autoencoder::load`].
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let (model, calibration) = checkpoint::load(path.as_ref(), device)?;
+        let scorer = Self::new(model);
         Ok(Self {
+            sigma_floor: calibration.as_ref().map_or(0.0, Calibration::sigma_floor),
             calibration,
-            ..Self::new(model)
+            ..scorer
         })
     }
 
@@ -204,6 +220,14 @@ impl<M: Autoencoder> AnomalyScorer<M> {
     fn fits(&self, tokens: &Tokens<'_>) -> Result<(Vec<Fit>, ndarray::Array2<f32>)> {
         if !(self.sigma_floor.is_finite() && self.sigma_floor >= 0.0) {
             return Err(Error::option("sigma_floor", self.sigma_floor, "finite and not below 0"));
+        }
+        if self
+            .calibration
+            .as_ref()
+            .is_some_and(|calibration| calibration.sigma_floor() != self.sigma_floor)
+        {
+            let expected = "that of the calibration: set it, then calibrate";
+            return Err(Error::option("sigma_floor", self.sigma_floor, expected));
         }
         let model = self.model.reconstruct(tokens)?;
         let (values, errors, floor) = (tokens.values(), tokens.errors(), self.sigma_floor);

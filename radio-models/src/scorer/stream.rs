@@ -78,6 +78,8 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         B: IntoIterator<Item = Result<Tokens<'a>, E>>,
         E: Into<Source>,
     {
+        // What was written by hand comes before the first batch.
+        file.seal()?;
         let mut done = Streamed {
             rows_before: file.rows(),
             ..Streamed::default()

@@ -7,7 +7,7 @@ use burn::optim::OptimizerRecord;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Best, History, Position, Trainer, TrainerOptions, prepared};
+use super::{Best, History, Position, Trainer, TrainerOptions, adamw, prepared};
 use crate::error::{Error, Result};
 use crate::files::sync_folder;
 use crate::model::Autoencoder;
@@ -93,6 +93,8 @@ impl<M: Autoencoder> Trainer<M> {
     pub fn with_options(mut self, options: TrainerOptions) -> Result<Self> {
         options.check()?;
         self.model = prepared(self.model.valid(), &options)?;
+        // Its decay is fixed when it is made; the moments stay.
+        self.optimizer = adamw(&options).load_record(self.optimizer.to_record());
         self.options = options;
         Ok(self)
     }
@@ -126,6 +128,8 @@ impl<M: Autoencoder> Trainer<M> {
                 .and_then(|file| file.sync_all())
                 .map_err(failed)?;
         }
+        // The names of the files, too.
+        sync_folder(&new.join(STATE)).map_err(failed)?;
         let complete = folder.join(format!("checkpoint-{:09}", self.steps));
         if complete.exists() {
             fs::remove_dir_all(&complete).map_err(failed)?;

@@ -45,19 +45,25 @@ impl History {
         &self.records
     }
 
-    /// The first `steps` steps of the log in a folder. A line that a killed process left incomplete is after them.
+    /// The log in a folder up to a step. A line that a killed process left incomplete is after it; steps that were made by hand are not
+    /// in it.
     pub(super) fn read(folder: &Path, steps: usize) -> Result<Self> {
         let path = folder.join(Self::FILE_NAME);
         let text = fs::read_to_string(&path).map_err(|e| Error::file("read the log", &path, e))?;
-        let records = text.lines().take(steps).map(serde_json::from_str);
-        let records: Vec<Record> = records
-            .collect::<serde_json::Result<_>>()
-            .map_err(|e| Error::file("read the log", &path, e))?;
-        if records.len() < steps {
-            let reason = format!("it has {} of {steps} steps", records.len());
-            return Err(Error::file("go on from the log", &path, reason));
+        let mut records: Vec<Record> = Vec::new();
+        for line in text.lines() {
+            if records.last().is_some_and(|record| record.step == steps) {
+                return Ok(Self { records, log: None });
+            }
+            records.push(serde_json::from_str(line).map_err(|e| Error::file("read the log", &path, e))?);
         }
-        Ok(Self { records, log: None })
+        match records.last().map_or(0, |record| record.step) {
+            last if last == steps => Ok(Self { records, log: None }),
+            last => {
+                let reason = format!("it ends with step {last}, the checkpoint is of step {steps}");
+                Err(Error::file("go on from the log", &path, reason))
+            }
+        }
     }
 
     /// Begins the file with the steps that there are.

@@ -104,14 +104,10 @@ impl<M: Autoencoder> Trainer<M> {
     /// [`Error::Option`] for an option outside its range, and for a precision that the device does not have.
     pub fn new(options: TrainerOptions, model: M) -> Result<Self> {
         options.check()?;
-        let optimizer = AdamWConfig::new()
-            .with_epsilon(1e-8)
-            .with_weight_decay(options.weight_decay)
-            .init();
         Ok(Self {
             model: prepared(model, &options)?,
+            optimizer: adamw(&options),
             options,
-            optimizer,
             steps: 0,
             window: Window::default(),
             position: Position::default(),
@@ -334,6 +330,13 @@ fn gradient<M: Autoencoder>(
     let gradients = GradientsParams::from_grads(squares.backward(), &model);
     // Without its graph, which holds the activations.
     Ok(Some((squares.without_autodiff(), good, gradients)))
+}
+
+fn adamw(options: &TrainerOptions) -> ModuleOptimizer {
+    AdamWConfig::new()
+        .with_epsilon(1e-8)
+        .with_weight_decay(options.weight_decay)
+        .init()
 }
 
 fn scalar(tensor: Tensor<1>) -> Result<f32> {

@@ -129,3 +129,75 @@ fn too_few_spectra_are_refused() {
         .unwrap_err();
     assert!(matches!(error, Error::Batch { .. }));
 }
+
+#[test]
+fn the_floor_of_sigma_belongs_to_the_calibration() {
+    let batch = spectra(1, 400);
+    let calibrate = |floor| {
+        let scorer = AnomalyScorer::new(model(TOKENS, PATCH)).sigma_floor(floor);
+        scorer.calibrated([Ok::<_, Error>(batch.tokens())]).unwrap()
+    };
+    let scorer = calibrate(0.2);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scorer.safetensors");
+    scorer.save(&path).unwrap();
+    let loaded = AnomalyScorer::<ConvAutoencoder>::load(&path, &device()).unwrap();
+    let rows = |scorer: &AnomalyScorer<ConvAutoencoder>| scorer.score(&batch.tokens()).unwrap();
+    assert_eq!(rows(&loaded), rows(&scorer));
+    assert_ne!(rows(&loaded), rows(&calibrate(0.0)));
+    assert_eq!(loaded.fingerprint().unwrap(), scorer.fingerprint().unwrap());
+    assert_ne!(loaded.fingerprint().unwrap(), calibrate(0.0).fingerprint().unwrap());
+    let error = loaded.sigma_floor(0.1).score(&batch.tokens()).unwrap_err();
+    assert!(error.to_string().contains("that of the calibration"), "{error}");
+}
+
+/// With 25 spectra in a bin of S/N, scores still do not follow it.
+#[test]
+fn few_spectra_calibrate_in_bins_too() {
+    let batch = spectra(1, 250);
+    let scorer = AnomalyScorer::new(model(TOKENS, PATCH));
+    let scorer = scorer.calibrated([Ok::<_, Error>(batch.tokens())]).unwrap();
+    let mut pairs = scores(&scorer, |row| row.score);
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let median = |bin: &[(f64, f64)]| {
+        let mut numbers: Vec<f64> = bin.iter().map(|pair| pair.1).collect();
+        numbers.sort_by(f64::total_cmp);
+        numbers[numbers.len() / 2]
+    };
+    for bin in pairs.chunks(500) {
+        assert!(median(bin).abs() < 0.7, "{}", median(bin));
+    }
+}
+
+#[test]
+fn a_damaged_calibration_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scorer.safetensors");
+    calibrated().save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let calibration = header["__metadata__"]["radio.calibration"].as_str().unwrap();
+    let calibration: serde_json::Value = serde_json::from_str(calibration).unwrap();
+    for (part, of) in [
+        ("spacing", "density"),
+        ("scale", "density"),
+        ("places", "density"),
+        ("at", "chi2"),
+        ("median", "worst_patch"),
+        ("below", "latent"),
+        ("above", "latent"),
+    ] {
+        let (mut header, mut calibration) = (header.clone(), calibration.clone());
+        calibration[of][part].as_array_mut().unwrap().pop();
+        header["__metadata__"]["radio.calibration"] = calibration.to_string().into();
+        let header = serde_json::to_vec(&header).unwrap();
+        let damaged = [&(header.len() as u64).to_le_bytes(), &header[..], &bytes[8 + length..]].concat();
+        std::fs::write(&path, damaged).unwrap();
+        let error = AnomalyScorer::<ConvAutoencoder>::load(&path, &device()).unwrap_err();
+        assert!(
+            matches!(error, Error::Model { .. }) && error.to_string().contains("calibration"),
+            "{error}"
+        );
+    }
+}

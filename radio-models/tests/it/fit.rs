@@ -400,3 +400,39 @@ fn presets_can_be_made() {
     ];
     assert!(small.parameters().unwrap() > 100_000 && base.parameters().unwrap() > 5_000_000);
 }
+
+/// The decay of the weights is the optimizer's own, and goes with the options.
+#[test]
+fn another_decay_counts_at_once() {
+    let batch = ragged(1, 6);
+    let begin = |decay| {
+        let options = options().with_weight_decay(decay);
+        let mut trainer = Trainer::new(options, conv()).unwrap();
+        trainer.step(&batch.tokens()).unwrap();
+        trainer
+    };
+    let end = |mut trainer: Trainer<ConvAutoencoder>| {
+        trainer.step(&batch.tokens()).unwrap();
+        trainer.finish().fingerprint().unwrap()
+    };
+    let changed = begin(0.0).with_options(options().with_weight_decay(0.5)).unwrap();
+    let same = begin(0.0).with_options(options().with_weight_decay(0.0)).unwrap();
+    assert_eq!(end(same), end(begin(0.0)));
+    assert_ne!(end(changed), end(begin(0.0)));
+}
+
+#[test]
+fn steps_by_hand_come_before_a_fit_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(options(), conv()).unwrap();
+    for batch in 0..3 {
+        trainer.step(&ragged(batch, 6).tokens()).unwrap();
+    }
+    trainer
+        .fit(|at| Ok(passes(at)), validation, folder.path(), |_| {})
+        .unwrap();
+    let resumed = Trainer::<ConvAutoencoder>::resume(folder.path(), &device()).unwrap();
+    assert_eq!(resumed.steps(), 20);
+    assert_eq!(resumed.history().records(), trainer.history().records());
+    assert_eq!(resumed.history().records()[0].step, 4);
+}

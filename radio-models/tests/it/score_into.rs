@@ -104,3 +104,24 @@ fn a_reader_that_cannot_begin_leaves_what_is_safe() {
     assert_eq!(cause, "no such survey");
     assert_eq!(resume().batches(), safe);
 }
+
+#[test]
+fn what_was_written_by_hand_is_there_once() {
+    let batches = batches(3, 5);
+    let scorer = AnomalyScorer::new(model(5, 8));
+    let expected: Vec<Scores> = batches
+        .iter()
+        .map(|batch| scorer.score(&batch.tokens()).unwrap())
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scores.parquet");
+    let mut file = ScoreFile::create(&path, "run", "model").unwrap();
+    file.write(&expected[0]).unwrap();
+    file.write(&expected[1]).unwrap();
+    let rest = |position: radio_models::Position| {
+        assert_eq!(position.batch, 2);
+        Ok::<_, Error>(batches.iter().skip(2).map(|batch| Ok(owned(batch))))
+    };
+    scorer.score_into(file, rest, |_| {}).unwrap();
+    check(&path, &expected);
+}
