@@ -10,6 +10,7 @@ use burn::store::SafetensorsStore;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{Error, Result};
+use crate::hash::Fnv;
 use crate::layers::Parameters;
 use crate::model::{Autoencoder, Origin, Sizes, read};
 use crate::scorer::Calibration;
@@ -62,7 +63,7 @@ pub(crate) fn fingerprint<M: Autoencoder>(model: &M) -> Result<String> {
     model.visit(&mut weights);
     match weights.failed {
         Some(error) => Err(error),
-        None => Ok(format!("{:016x}", weights.hash.0)),
+        None => Ok(weights.hash.to_string()),
     }
 }
 
@@ -157,22 +158,5 @@ fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
 /// A hash of what is written as JSON.
 pub(crate) fn hash_of(value: &impl serde::Serialize) -> Result<String> {
     let text = serde_json::to_vec(value).map_err(|e| Error::execution("hashing", e))?;
-    let mut hash = Fnv::new();
-    hash.update(&text);
-    Ok(format!("{:016x}", hash.0))
-}
-
-/// The 64-bit hash of Fowler, Noll and Vo, variant 1a.
-struct Fnv(u64);
-
-impl Fnv {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
+    Ok(Fnv::of(&text).to_string())
 }

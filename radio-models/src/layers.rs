@@ -17,8 +17,8 @@ pub enum Precision {
     #[default]
     Full,
     /// Factors and products have 16 bits, `bfloat16`, which has the range of 32 bits and 8 digits of the mantissa: losses need no
-    /// scaling (Kalamkar et al. 2019, arXiv:1905.12322). For graphics cards with units for it, where it is several times as
-    /// fast; on a processor without such units, and on `flex`, it is slower than 32 bits.
+    /// scaling (Kalamkar et al. 2019, arXiv:1905.12322). Meant for graphics cards with units for it;
+    /// `flex` has none, and converts.
     Mixed,
 }
 

@@ -90,7 +90,7 @@ impl ScoreFile {
 
     /// Goes on with the file that shall be called `path` where a killed process left it, or begins it.
     ///
-    /// Parts are taken in their order, up to the first that is missing or whose footer is damaged. It and those behind it are removed;
+    /// Parts are taken in their order, up to the first that is missing or damaged, which its checksum says. It and those behind it are removed;
     /// their batches are to be written again. A *finished* file is not gone on with: after
     /// [`finish`](Self::finish) this begins anew.
     ///
@@ -101,7 +101,7 @@ impl ScoreFile {
     ///
     /// # Complexity
     ///
-    /// One small read for each part.
+    /// One read of each part.
     pub fn resume(path: impl AsRef<Path>, run: &str, model_hash: &str) -> Result<Self> {
         Self::open(path.as_ref(), run, model_hash, Parts::load)
     }

@@ -26,7 +26,7 @@ impl Graph {
     ///
     /// # Complexity
     ///
-    /// O(n (k + log n)), in parallel; 56 bytes a point beside the graph while it is made.
+    /// O(n (k + log n)), in parallel. Memory for a copy of the points, their order and the tree beside the graph.
     ///
     /// # References
     ///
@@ -68,7 +68,7 @@ impl Graph {
     /// # Errors
     ///
     /// [`Error::Shape`], [`Error::Option`] where the radius is not finite and positive or there are too many points, [`Error::Position`]
-    /// for a position that is not finite.
+    /// for a position that is not finite or beyond 1e150.
     ///
     /// # Complexity
     ///

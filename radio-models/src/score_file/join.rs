@@ -37,8 +37,8 @@ pub(super) fn join(parts: &Parts, metadata: Vec<KeyValue>, file: File, path: &Pa
     let failed = |e| Error::file("complete the scores", path, e);
     let mut joined = Joined::new(file, metadata).map_err(failed)?;
     for (path, part) in parts.iter() {
-        let cannot_read = |e: Source| Error::file("read the scores in", &path, e);
-        let part_file = File::open(&path).map_err(|e| cannot_read(e.into()))?;
+        let cannot_read = |e: Source| Error::file("read the scores in", path, e);
+        let part_file = File::open(path).map_err(|e| cannot_read(e.into()))?;
         if part.rows < FEW_ROWS {
             let rows = ParquetRecordBatchReaderBuilder::try_new(part_file)
                 .and_then(|reader| reader.with_batch_size(SEAL_ROWS).build())

@@ -1,23 +1,24 @@
 //! The folder beside a score file: what of it is safe.
 //!
-//! A part is called after its first batch, `<number>.parquet`, and says in its footer what it holds. It gets its name when
+//! A part is called after its first batch and a hash of all its bytes, `<number>-<hash>.parquet`, and says in its footer what it holds. It gets its name when
 //! it is complete and on disk. All that has another name is what a killed process was writing.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::disk::{self, LOCK};
 use super::{Origin, join};
 use crate::error::{Error, Result, Source};
 use crate::files::sync_folder;
+use crate::hash::Fnv;
 use crate::scorer::Scores;
 
 const TEMPORARY: &str = "new.tmp";
@@ -27,7 +28,7 @@ const TEMPORARY: &str = "new.tmp";
 pub(super) struct Parts {
     folder: PathBuf,
     lock: File,
-    list: Vec<Part>,
+    list: Vec<(PathBuf, Part)>,
 }
 
 /// What the footer of a part says.
@@ -69,23 +70,24 @@ impl Parts {
     /// Takes over the parts that follow each other from the first batch on, and removes the others.
     pub(super) fn load(&mut self, origin: &Origin) -> Result<()> {
         self.list.clear();
-        while let Some(part) = self.read(self.batches(), origin)? {
-            self.list.push(part);
+        let files = self.files()?;
+        while let Some((path, part)) = self.next(&files, origin)? {
+            self.list.push((path, part));
         }
         self.sweep()
     }
 
     pub(super) fn batches(&self) -> u64 {
-        let end = |part: &Part| part.first_batch.saturating_add(part.batches);
+        let end = |(_, part): &(PathBuf, Part)| part.first_batch.saturating_add(part.batches);
         self.list.last().map_or(0, end)
     }
 
     pub(super) fn rows(&self) -> u64 {
-        self.list.iter().fold(0, |sum, part| sum.saturating_add(part.rows))
+        self.list.iter().fold(0, |sum, (_, part)| sum.saturating_add(part.rows))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PathBuf, &Part)> {
-        self.list.iter().map(|part| (self.path(part.first_batch), part))
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(PathBuf, Part)> {
+        self.list.iter()
     }
 
     /// Makes the next batches safe, together.
@@ -95,16 +97,18 @@ impl Parts {
             batches,
             rows: rows.num_rows() as u64,
         };
-        let path = self.path(part.first_batch);
-        let failed = |e| Error::file("write scores to", &path, e);
         let mut metadata = origin.metadata();
         metadata.extend(part.metadata());
-        let bytes = join::encode(rows, metadata).map_err(failed)?;
+        let bytes = join::encode(rows, metadata).map_err(|e| Error::file("write scores to", &self.folder, e))?;
+        let path = self
+            .folder
+            .join(format!("{:012}-{}.parquet", part.first_batch, Fnv::of(&bytes)));
         self.publish(&path, "write scores to", |mut file| {
-            file.write_all(&bytes).map_err(|e| failed(e.into()))?;
+            file.write_all(&bytes)
+                .map_err(|e| Error::file("write scores to", &path, e))?;
             Ok(file)
         })?;
-        self.list.push(part);
+        self.list.push((path, part));
         Ok(())
     }
 
@@ -141,29 +145,38 @@ impl Parts {
         self.list.clear();
     }
 
-    /// The part that begins with a batch, or `None` where it is missing or damaged.
-    fn read(&self, first_batch: u64, origin: &Origin) -> Result<Option<Part>> {
-        let path = self.path(first_batch);
-        let cannot_read = |e: io::Error| Error::file("read the scores in", &path, e);
-        let file = match File::open(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(cannot_read)?,
+    /// The part behind those in the list, if one is there and whole.
+    fn next(&self, files: &BTreeSet<PathBuf>, origin: &Origin) -> Result<Option<(PathBuf, Part)>> {
+        let first_batch = self.batches();
+        let begins = format!("{first_batch:012}-");
+        let is_next = |path: &&PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(&begins))
         };
-        let footer = match ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()) {
-            Ok(footer) => footer,
-            Err(ParquetError::External(cause)) => match cause.downcast::<io::Error>() {
-                // The disk or the network failed: the part itself may be whole.
-                Ok(e) if e.kind() != ErrorKind::UnexpectedEof => return Err(cannot_read(*e)),
-                _ => return Ok(None),
-            },
-            Err(_) => return Ok(None),
+        for path in files.iter().filter(is_next) {
+            if let Some(part) = self.read(path, origin)?.filter(|part| part.first_batch == first_batch) {
+                return Ok(Some((path.clone(), part)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a part holds, or `None` where it is damaged: it does not have the hash that its name says. Parquet's pages have none.
+    fn read(&self, path: &Path, origin: &Origin) -> Result<Option<Part>> {
+        let bytes = fs::read(path).map_err(|e| Error::file("read the scores in", path, e))?;
+        let bytes = Bytes::from(bytes);
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+        let is_whole = name.is_some_and(|name| name.ends_with(&format!("-{}", Fnv::of(&bytes))));
+        if !is_whole {
+            return Ok(None);
+        }
+        let Ok(footer) = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()) else {
+            return Ok(None);
         };
         let file_metadata = footer.metadata().file_metadata();
         let metadata = file_metadata.key_value_metadata().map_or(&[][..], Vec::as_slice);
         let rows = u64::try_from(file_metadata.num_rows()).ok();
-        let part = Part::from_metadata(metadata)
-            .filter(|part| part.first_batch == first_batch && Some(part.rows) == rows)
-            .filter(|part| part.batches > 0 && first_batch.checked_add(part.batches).is_some());
+        let part = Part::from_metadata(metadata).filter(|part| Some(part.rows) == rows && part.batches > 0);
         let (Some(part), Some(run), Some(model)) =
             (part, value(metadata, Origin::RUN), value(metadata, Origin::MODEL_HASH))
         else {
@@ -188,7 +201,7 @@ impl Parts {
     /// Removes all that is ours and not in the list.
     fn sweep(&self) -> Result<()> {
         let failed = |path: &Path, e| Error::file("remove", path, e);
-        let keep: BTreeSet<PathBuf> = self.iter().map(|(path, _)| path).collect();
+        let keep: BTreeSet<PathBuf> = self.iter().map(|(path, _)| path.clone()).collect();
         for entry in fs::read_dir(&self.folder).map_err(|e| failed(&self.folder, e))? {
             let path = entry.map_err(|e| failed(&self.folder, e))?.path();
             let is_ours = path.extension().is_some_and(|kind| kind == "parquet" || kind == "tmp");
@@ -200,8 +213,14 @@ impl Parts {
         sync_folder(&self.folder.join(LOCK)).map_err(|e| failed(&self.folder, e))
     }
 
-    fn path(&self, first_batch: u64) -> PathBuf {
-        self.folder.join(format!("{first_batch:012}.parquet"))
+    /// The parts that are there, by their names.
+    fn files(&self) -> Result<BTreeSet<PathBuf>> {
+        let failed = |e| Error::file("read the scores in", &self.folder, e);
+        let entries = fs::read_dir(&self.folder).map_err(failed)?;
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        let paths = paths.collect::<io::Result<BTreeSet<PathBuf>>>().map_err(failed)?;
+        let is_part = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "parquet");
+        Ok(paths.into_iter().filter(is_part).collect())
     }
 }
 

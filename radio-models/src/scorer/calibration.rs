@@ -45,7 +45,6 @@ pub struct Calibration {
     /// Spectra that it was learned from.
     rows: usize,
     /// Least sigma of their pixels.
-    #[serde(default)]
     sigma_floor: f32,
     chi2: Usual,
     worst_patch: Usual,

@@ -1,5 +1,6 @@
 //! A training on disk, so that it goes on as if it had not been interrupted.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Best, History, Position, Trainer, TrainerOptions, adamw, prepared};
 use crate::error::{Error, Result};
 use crate::files::sync_folder;
+use crate::hash::Fnv;
 use crate::model::Autoencoder;
 
 const MODEL: &str = "model.safetensors";
@@ -25,6 +27,8 @@ struct State {
     position: Position,
     /// The smallest validation loss, and looks since.
     best: Option<(f32, usize)>,
+    /// Hashes of the other files.
+    files: BTreeMap<String, String>,
 }
 
 impl<M: Autoencoder> Trainer<M> {
@@ -35,8 +39,8 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where there is no checkpoint or it cannot be read, [`Error::Model`] where its model is damaged or of
-    /// another kind.
+    /// [`Error::File`] where there is no checkpoint, or it cannot be read or is damaged, [`Error::Model`] where its model is of another
+    /// kind.
     pub fn resume(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let (_, checkpoint) = checkpoints(folder)?.pop().ok_or_else(|| {
@@ -46,6 +50,13 @@ impl<M: Autoencoder> Trainer<M> {
         let path = checkpoint.join(STATE);
         let text = fs::read_to_string(&path).map_err(|e| Error::file("read the state", &path, e))?;
         let state: State = serde_json::from_str(&text).map_err(|e| Error::file("read the state", &path, e))?;
+        for (name, expected) in &state.files {
+            let path = checkpoint.join(name);
+            if hash_of(&path)? != *expected {
+                let reason = "it is damaged: restore it, or begin anew in another folder";
+                return Err(Error::file("go on from", path, reason));
+            }
+        }
         let mut trainer = Self::new(state.options, M::load(checkpoint.join(MODEL), device)?)?;
         let path = checkpoint.join(OPTIMIZER);
         let record =
@@ -115,11 +126,19 @@ impl<M: Autoencoder> Trainer<M> {
         }
         let optimizer = self.optimizer.to_record().save(new.join(OPTIMIZER));
         optimizer.map_err(|e| Error::file("write the optimizer", &new, e.to_string()))?;
+        let mut files = BTreeMap::new();
+        for name in [MODEL, OPTIMIZER, BEST]
+            .into_iter()
+            .take(2 + usize::from(self.best.is_some()))
+        {
+            files.insert(name.to_owned(), hash_of(&new.join(name))?);
+        }
         let state = State {
             options: self.options.clone(),
             steps: self.steps,
             position: self.position,
             best: self.best.as_ref().map(|best| (best.loss, best.since)),
+            files,
         };
         let state = serde_json::to_string_pretty(&state).map_err(|e| Error::file("write the state", &new, e))?;
         fs::write(new.join(STATE), state).map_err(failed)?;
@@ -141,6 +160,11 @@ impl<M: Autoencoder> Trainer<M> {
         }
         self.history.draw(folder)
     }
+}
+
+fn hash_of(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| Error::file("read the checkpoint", path, e))?;
+    Ok(Fnv::of(&bytes).to_string())
 }
 
 /// The complete checkpoints in a folder, by their steps, ascending; none where there is no folder.

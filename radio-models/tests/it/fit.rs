@@ -436,3 +436,28 @@ fn steps_by_hand_come_before_a_fit_that_goes_on() {
     assert_eq!(resumed.history().records(), trainer.history().records());
     assert_eq!(resumed.history().records()[0].step, 4);
 }
+
+/// A byte that turned anywhere in a checkpoint is found before anything is computed with it.
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(options(), conv()).unwrap();
+    trainer
+        .fit(|at| Ok(passes(at)), validation, folder.path(), |_| {})
+        .unwrap();
+    let resume = || Trainer::<ConvAutoencoder>::resume(folder.path(), &device());
+    let checkpoint = folder.path().join("checkpoint-000000020");
+    for name in ["model.safetensors", "best.safetensors", "optimizer.bpk"] {
+        let path = checkpoint.join(name);
+        let bytes = fs::read(&path).unwrap();
+        for at in [0, bytes.len() / 3, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 4;
+            fs::write(&path, damaged).unwrap();
+            let error = resume().unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    assert_eq!(resume().unwrap().steps(), 20);
+}
