@@ -21,7 +21,7 @@ use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, S
 use radio_io::mock::Mock;
 use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle};
 use radio_models::{
-    AnomalyScorer, Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Ending, Error as ModelError, Part, Position,
+    AnomalyScorer, ConvAutoencoder, ConvAutoencoderConfig, Ending, Error as ModelError, Model, Part, Position,
     ScoreFile, Trainer, TrainerOptions,
 };
 use radio_tokenize::Tokenizer;

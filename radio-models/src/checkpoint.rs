@@ -8,12 +8,13 @@ use burn::config::Config as _;
 use burn::module::{ModuleVisitor, Param};
 use burn::store::SafetensorsStore;
 use burn::tensor::{Device, Tensor};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::hash::Fnv;
 use crate::layers::Parameters;
-use crate::model::{Autoencoder, Origin, Sizes, read};
-use crate::scorer::Calibration;
+use crate::model::{Model, Origin, Sizes, read};
 
 const ARCHITECTURE_KEY: &str = "radio.architecture";
 const CONFIG_KEY: &str = "radio.config";
@@ -23,8 +24,8 @@ const CALIBRATION_KEY: &str = "radio.calibration";
 /// claims.
 const LONGEST_HEADER: u64 = 1 << 26;
 
-/// Writes a model, and what scores are calibrated by where there is such.
-pub(crate) fn save<M: Autoencoder>(model: &M, calibration: Option<&Calibration>, path: &Path) -> Result<()> {
+/// Writes a model, and what its results are calibrated by where there is such.
+pub(crate) fn save<M: Model>(model: &M, calibration: Option<&impl Serialize>, path: &Path) -> Result<()> {
     let json = |value: serde_json::Result<String>| value.map_err(|e| Error::file("write the model", path, e));
     let mut store = SafetensorsStore::from_file(path)
         .overwrite(true)
@@ -42,8 +43,8 @@ pub(crate) fn save<M: Autoencoder>(model: &M, calibration: Option<&Calibration>,
 }
 
 /// Reads what [`save`] wrote.
-pub(crate) fn load<M: Autoencoder>(path: &Path, device: &Device) -> Result<(M, Option<Calibration>)> {
-    let header = read_header::<M>(path)?;
+pub(crate) fn load<M: Model, C: DeserializeOwned>(path: &Path, device: &Device) -> Result<(M, Option<C>)> {
+    let header = read_header::<M, C>(path)?;
     let mut model = header.config.build(&mut Parameters::zeros(device));
     model
         .load_from(&mut SafetensorsStore::from_file(path))
@@ -55,7 +56,7 @@ pub(crate) fn load<M: Autoencoder>(path: &Path, device: &Device) -> Result<(M, O
 }
 
 /// A hash of the weights and their shapes.
-pub(crate) fn fingerprint<M: Autoencoder>(model: &M) -> Result<String> {
+pub(crate) fn fingerprint<M: Model>(model: &M) -> Result<String> {
     let mut weights = Weights {
         hash: Fnv::new(),
         failed: None,
@@ -85,16 +86,16 @@ impl ModuleVisitor for Weights {
     }
 }
 
-struct Header<C> {
-    config: C,
+struct Header<S, C> {
+    config: S,
     origin: Origin,
-    calibration: Option<Calibration>,
+    calibration: Option<C>,
 }
 
 /// Reads the header and checks that the file holds as many weights as its configuration needs.
 ///
 /// Only then may anything be allocated by what the configuration says.
-fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
+fn read_header<M: Model, C: DeserializeOwned>(path: &Path) -> Result<Header<M::Config, C>> {
     let cannot_read = |e: std::io::Error| Error::file("read the model", path, e);
     let not_a_model = |reason: &str| Error::Model {
         path: path.to_owned(),
@@ -142,12 +143,8 @@ fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
     let part = |key: &str| metadata[key].as_str().unwrap_or("null");
     let origin: Option<Origin> =
         serde_json::from_str(part(ORIGIN_KEY)).map_err(|e| not_a_model(&format!("its origin cannot be read: {e}")))?;
-    let calibration: Option<Calibration> = serde_json::from_str(part(CALIBRATION_KEY))
+    let calibration: Option<C> = serde_json::from_str(part(CALIBRATION_KEY))
         .map_err(|e| not_a_model(&format!("its calibration cannot be read: {e}")))?;
-    if let Some(calibration) = &calibration {
-        let checked = calibration.check(config.latent());
-        checked.map_err(|reason| not_a_model(&format!("of its calibration, {reason}")))?;
-    }
     Ok(Header {
         config,
         origin: origin.unwrap_or_default(),
@@ -156,7 +153,7 @@ fn read_header<M: Autoencoder>(path: &Path) -> Result<Header<M::Config>> {
 }
 
 /// A hash of what is written as JSON.
-pub(crate) fn hash_of(value: &impl serde::Serialize) -> Result<String> {
+pub(crate) fn hash_of(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_vec(value).map_err(|e| Error::execution("hashing", e))?;
     Ok(Fnv::of(&text).to_string())
 }

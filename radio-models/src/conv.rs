@@ -7,10 +7,12 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
+use crate::autoencoder::{Autoencoder, fits, parts, read_into, squares};
 use crate::error::{Error, Result};
 use crate::layers::Parameters;
-use crate::model::{About, Autoencoder, Sizes, check_sizes, read_into, squares, upload};
+use crate::model::{About, Model, Sizes, check_sizes, upload};
 use crate::tokens::Tokens;
+use crate::trainer::TrainerOptions;
 
 /// More leave one place of any spectrum.
 const MOST_STAGES: usize = 24;
@@ -99,14 +101,6 @@ impl ConvAutoencoderConfig {
 
 impl Sizes for ConvAutoencoderConfig {
     type Model = ConvAutoencoder;
-
-    fn shape(&self) -> [usize; 2] {
-        [self.tokens, self.patch]
-    }
-
-    fn latent(&self) -> usize {
-        self.latent
-    }
 
     fn parameters(&self) -> Option<usize> {
         let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
@@ -254,11 +248,10 @@ impl ConvAutoencoder {
     }
 }
 
-impl Autoencoder for ConvAutoencoder {
+impl Model for ConvAutoencoder {
+    type Batch<'a> = Tokens<'a>;
     type Config = ConvAutoencoderConfig;
     const ARCHITECTURE: &'static str = "conv-autoencoder";
-    // Each part of a training batch has a gradient as large as the weights.
-    const PART_ROWS: usize = 32;
 
     fn device(&self) -> Device {
         self.patch_in.weight.device()
@@ -270,6 +263,41 @@ impl Autoencoder for ConvAutoencoder {
 
     fn about_mut(&mut self) -> &mut About<ConvAutoencoderConfig> {
         &mut self.about
+    }
+
+    fn fits(&self, tokens: &Tokens<'_>) -> Result<()> {
+        fits(self, tokens)
+    }
+
+    fn summed_loss(
+        &self,
+        tokens: &Tokens<'_>,
+        options: &TrainerOptions,
+        draw: u64,
+    ) -> Result<Option<(Tensor<1>, f64)>> {
+        let loss = self.loss(tokens, options.sigma_floor, draw)?;
+        Ok(loss.map(|(squares, good)| (squares, good as f64)))
+    }
+
+    fn parts<'b>(&self, tokens: &'b Tokens<'_>) -> Vec<Tokens<'b>> {
+        parts(self, tokens)
+    }
+
+    fn tokenizer<'b>(tokens: &'b Tokens<'_>) -> Option<&'b str> {
+        tokens.tokenizer()
+    }
+}
+
+impl Autoencoder for ConvAutoencoder {
+    // Each part of a training batch has a gradient as large as the weights.
+    const PART_ROWS: usize = 32;
+
+    fn shape(&self) -> [usize; 2] {
+        [self.about.config.tokens, self.about.config.patch]
+    }
+
+    fn latent(&self) -> usize {
+        self.about.config.latent
     }
 
     fn reconstruct_part(

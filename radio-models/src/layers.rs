@@ -74,14 +74,17 @@ impl<'a> Parameters<'a> {
 
     /// Uniform with variance 1 / inputs, the bias 0: keeps the size of the signal through the linear layers.
     pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
-        let limit = (3.0 / inputs as f32).sqrt();
-        let weight = match &mut self.rng {
-            None => vec![0.0; inputs * outputs],
-            Some(rng) => (0..inputs * outputs).map(|_| rng.random_range(-limit..limit)).collect(),
-        };
         Linear {
-            weight: self.parameter(weight, [inputs, outputs]),
+            weight: self.uniform(inputs, outputs),
             bias: Some(self.parameter(vec![0.0; outputs], [outputs])),
+        }
+    }
+
+    /// The same without a bias.
+    pub(crate) fn matrix(&mut self, inputs: usize, outputs: usize) -> Linear {
+        Linear {
+            weight: self.uniform(inputs, outputs),
+            bias: None,
         }
     }
 
@@ -96,6 +99,15 @@ impl<'a> Parameters<'a> {
     /// `size` numbers of 0.
     pub(crate) fn vector(&mut self, size: usize) -> Param<Tensor<1>> {
         self.parameter(vec![0.0; size], [size])
+    }
+
+    fn uniform(&mut self, inputs: usize, outputs: usize) -> Param<Tensor<2>> {
+        let limit = (3.0 / inputs as f32).sqrt();
+        let weight = match &mut self.rng {
+            None => vec![0.0; inputs * outputs],
+            Some(rng) => (0..inputs * outputs).map(|_| rng.random_range(-limit..limit)).collect(),
+        };
+        self.parameter(weight, [inputs, outputs])
     }
 
     fn parameter<const D: usize>(&mut self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
@@ -118,8 +130,8 @@ impl Norm {
     /// As PyTorch's default.
     const EPSILON: f64 = 1e-5;
 
-    /// `(n, t, d)` to `(n, t, d)`.
-    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// `(.., d)` to `(.., d)`.
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         layer_norm(x, self.gamma.val(), Some(self.beta.val()), Self::EPSILON)
     }
 }

@@ -49,6 +49,7 @@
 //! caller's errors. And a high score is not a discovery: it says that the model has not seen the like,
 //! which is true of sky lines and cosmic rays too.
 
+mod autoencoder;
 mod checkpoint;
 mod conv;
 mod device;
@@ -62,6 +63,7 @@ mod layers;
 mod masked;
 mod model;
 mod pca;
+mod sage;
 mod score_file;
 mod scorer;
 mod split;
@@ -69,6 +71,7 @@ mod tokens;
 mod trainer;
 mod zero_copy;
 
+pub use autoencoder::{Autoencoder, Reconstruction};
 /// burn, in the version whose `Device` and `Tensor` are in the signatures here.
 pub use burn;
 pub use conv::{ConvAutoencoder, ConvAutoencoderConfig};
@@ -77,8 +80,9 @@ pub use error::{Error, Result, Source};
 pub use graph::{Graph, NeighborSampler, Sample};
 pub use layers::Precision;
 pub use masked::{MaskedAutoencoder, MaskedAutoencoderConfig};
-pub use model::{Autoencoder, Origin, Reconstruction, Sizes};
+pub use model::{Model, Origin, Sizes};
 pub use pca::{Pca, PcaOptions};
+pub use sage::{Aggregation, GraphSage, GraphSageConfig, NodeBatch};
 pub use score_file::ScoreFile;
 pub use scorer::{AnomalyScorer, Calibration, Score, ScoreKind, Scores, Streamed};
 pub use split::Part;

@@ -227,6 +227,39 @@ impl Sample {
         self.within.get(hops).copied().unwrap_or(self.nodes.len())
     }
 
+    /// Some of the seeds, with what belongs to them.
+    pub(crate) fn part(&self, seeds: std::ops::Range<usize>) -> Self {
+        let mut part = Self {
+            nodes: Vec::new(),
+            offsets: vec![0],
+            neighbours: Vec::new(),
+            within: vec![seeds.len()],
+        };
+        // Places in the whole, of the nodes of the part; and the other way round.
+        let mut whole: Vec<u32> = seeds.map(|seed| seed as u32).collect();
+        let mut places = vec![u32::MAX; self.nodes.len()];
+        whole
+            .iter()
+            .enumerate()
+            .for_each(|(at, &place)| places[place as usize] = at as u32);
+        for _ in 0..self.hops() {
+            for at in part.offsets.len() - 1..whole.len() {
+                for &neighbour in self.neighbours(whole[at] as usize) {
+                    let place = &mut places[neighbour as usize];
+                    if *place == u32::MAX {
+                        *place = whole.len() as u32;
+                        whole.push(neighbour);
+                    }
+                    part.neighbours.push(*place);
+                }
+                part.offsets.push(part.neighbours.len());
+            }
+            part.within.push(whole.len());
+        }
+        part.nodes = whole.iter().map(|&place| self.nodes[place as usize]).collect();
+        part
+    }
+
     /// Number of hops.
     #[must_use]
     pub fn hops(&self) -> usize {

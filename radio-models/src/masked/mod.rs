@@ -10,10 +10,12 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
+use crate::autoencoder::{Autoencoder, fits, parts, read_into, squares};
 use crate::error::{Error, Result};
 use crate::layers::{Norm, Parameters};
-use crate::model::{About, Autoencoder, Sizes, check_sizes, read, read_into, squares, upload};
+use crate::model::{About, Model, Sizes, check_sizes, read, upload};
 use crate::tokens::{Tokens, masked, weight};
+use crate::trainer::TrainerOptions;
 use attention::{Block, linear};
 use codes::Codes;
 use view::{Places, View};
@@ -107,14 +109,6 @@ impl MaskedAutoencoderConfig {
 
 impl Sizes for MaskedAutoencoderConfig {
     type Model = MaskedAutoencoder;
-
-    fn shape(&self) -> [usize; 2] {
-        [self.tokens, self.patch]
-    }
-
-    fn latent(&self) -> usize {
-        self.width
-    }
 
     fn parameters(&self) -> Option<usize> {
         let layer = |inputs: usize, outputs: usize| inputs.checked_add(1)?.checked_mul(outputs);
@@ -234,10 +228,10 @@ impl MaskedAutoencoder {
     }
 }
 
-impl Autoencoder for MaskedAutoencoder {
+impl Model for MaskedAutoencoder {
+    type Batch<'a> = Tokens<'a>;
     type Config = MaskedAutoencoderConfig;
     const ARCHITECTURE: &'static str = "masked-autoencoder";
-    const PART_ROWS: usize = 16;
 
     fn device(&self) -> Device {
         self.patch_in.weight.device()
@@ -249,6 +243,40 @@ impl Autoencoder for MaskedAutoencoder {
 
     fn about_mut(&mut self) -> &mut About<MaskedAutoencoderConfig> {
         &mut self.about
+    }
+
+    fn fits(&self, tokens: &Tokens<'_>) -> Result<()> {
+        fits(self, tokens)
+    }
+
+    fn summed_loss(
+        &self,
+        tokens: &Tokens<'_>,
+        options: &TrainerOptions,
+        draw: u64,
+    ) -> Result<Option<(Tensor<1>, f64)>> {
+        let loss = self.loss(tokens, options.sigma_floor, draw)?;
+        Ok(loss.map(|(squares, good)| (squares, good as f64)))
+    }
+
+    fn parts<'b>(&self, tokens: &'b Tokens<'_>) -> Vec<Tokens<'b>> {
+        parts(self, tokens)
+    }
+
+    fn tokenizer<'b>(tokens: &'b Tokens<'_>) -> Option<&'b str> {
+        tokens.tokenizer()
+    }
+}
+
+impl Autoencoder for MaskedAutoencoder {
+    const PART_ROWS: usize = 16;
+
+    fn shape(&self) -> [usize; 2] {
+        [self.about.config.tokens, self.about.config.patch]
+    }
+
+    fn latent(&self) -> usize {
+        self.about.config.width
     }
 
     fn reconstruct_part(

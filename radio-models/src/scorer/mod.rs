@@ -16,9 +16,9 @@ use burn::tensor::Device;
 use ndarray::Axis;
 use rayon::prelude::*;
 
+use crate::autoencoder::Autoencoder;
 use crate::checkpoint;
 use crate::error::{Error, Result, Source};
-use crate::model::{Autoencoder, Sizes};
 use crate::tokens::Tokens;
 use calibration::Collected;
 use fit::{Fit, fit};
@@ -111,7 +111,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         batches: impl IntoIterator<Item = Result<Tokens<'a>, E>>,
     ) -> Result<Self> {
         self.calibration = None;
-        let mut collected = Collected::new(self.model.config().latent());
+        let mut collected = Collected::new(self.model.latent());
         for tokens in batches {
             let tokens = tokens.map_err(Error::batch)?;
             let (fits, latent) = self.fits(&tokens)?;
@@ -144,7 +144,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
         checkpoint::hash_of(&(model, self.kind, self.sigma_floor, &self.calibration))
     }
 
-    /// Writes the model and the calibration, with its floor of sigma, to one safetensors file, as [`Autoencoder::save`] does. The
+    /// Writes the model and the calibration, with its floor of sigma, to one safetensors file, as [`Model::save`](crate::Model::save) does. The
     /// [`kind`](Self::kind) is not stored.
     ///
     /// # Errors
@@ -158,9 +158,18 @@ impl<M: Autoencoder> AnomalyScorer<M> {
     ///
     /// # Errors
     ///
-    /// As [`Autoencoder::load`].
+    /// As [`Model::load`](crate::Model::load).
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let (model, calibration) = checkpoint::load(path.as_ref(), device)?;
+        let (model, calibration) = checkpoint::load::<M, Calibration>(path.as_ref(), device)?;
+        if let Some(Err(reason)) = calibration
+            .as_ref()
+            .map(|calibration| calibration.check(model.latent()))
+        {
+            return Err(Error::Model {
+                path: path.as_ref().to_owned(),
+                reason: format!("of its calibration, {reason}"),
+            });
+        }
         let scorer = Self::new(model);
         Ok(Self {
             sigma_floor: calibration.as_ref().map_or(0.0, Calibration::sigma_floor),

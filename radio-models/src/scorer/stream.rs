@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{AnomalyScorer, Scores};
+use crate::autoencoder::Autoencoder;
 use crate::error::{Error, Result, Source};
-use crate::model::Autoencoder;
 use crate::score_file::ScoreFile;
 use crate::tokens::Tokens;
 use crate::trainer::Position;
@@ -52,7 +52,7 @@ impl<M: Autoencoder> AnomalyScorer<M> {
     /// ```
     /// # #[cfg(feature = "flex")] {
     /// use ndarray::{Array2, Array3};
-    /// use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, ScoreFile, Tokens, device};
+    /// use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, Model, ScoreFile, Tokens, device};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("scores.parquet");

@@ -12,7 +12,7 @@ use super::{Best, History, Position, Trainer, TrainerOptions, adamw, prepared};
 use crate::error::{Error, Result};
 use crate::files::sync_folder;
 use crate::hash::Fnv;
-use crate::model::Autoencoder;
+use crate::model::Model;
 
 const MODEL: &str = "model.safetensors";
 const BEST: &str = "best.safetensors";
@@ -31,7 +31,7 @@ struct State {
     files: BTreeMap<String, String>,
 }
 
-impl<M: Autoencoder> Trainer<M> {
+impl<M: Model> Trainer<M> {
     /// Goes on where a training stopped, with the options that it had.
     ///
     /// From the last checkpoint in the folder that [`fit`](Self::fit) was given: steps after it are made again, with the same

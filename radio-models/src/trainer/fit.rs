@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Best, Record, Trainer};
 use crate::error::{Error, Result, Source};
-use crate::model::Autoencoder;
-use crate::tokens::Tokens;
+use crate::model::Model;
 
 /// Which batch comes next: what a reader needs to go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +38,7 @@ pub enum Ending {
     NoData,
 }
 
-impl<M: Autoencoder> Trainer<M> {
+impl<M: Model> Trainer<M> {
     /// Trains until all steps are made or the validation loss does not get better.
     ///
     /// - `batches` gives the batches of a pass from a position on; it is called again for each pass. Everything after a resume
@@ -96,8 +95,8 @@ impl<M: Autoencoder> Trainer<M> {
         mut watch: impl FnMut(&Record),
     ) -> Result<Ending>
     where
-        B: IntoIterator<Item = Result<Tokens<'a>, E>>,
-        V: IntoIterator<Item = Result<Tokens<'a>, E>>,
+        B: IntoIterator<Item = Result<M::Batch<'a>, E>>,
+        V: IntoIterator<Item = Result<M::Batch<'a>, E>>,
         E: Into<Source>,
     {
         let folder = folder.as_ref();
@@ -113,8 +112,8 @@ impl<M: Autoencoder> Trainer<M> {
             }
             // Of a pass that is gone on with, what was learned before.
             learned = self.position.batch > 0;
-            for tokens in batches(self.position).map_err(Error::batch)? {
-                self.accumulate(&tokens.map_err(Error::batch)?)?;
+            for batch in batches(self.position).map_err(Error::batch)? {
+                self.accumulate(&batch.map_err(Error::batch)?)?;
                 self.position.batch += 1;
                 learned |= self.window.batches > 0;
                 if self.window.batches < self.options.accumulate {
@@ -156,19 +155,19 @@ impl<M: Autoencoder> Trainer<M> {
     /// The loss per good pixel of the validation set; keeps the model if none was better.
     fn validate<'a, E: Into<Source>>(
         &mut self,
-        batches: impl IntoIterator<Item = Result<Tokens<'a>, E>>,
+        batches: impl IntoIterator<Item = Result<M::Batch<'a>, E>>,
     ) -> Result<Option<f32>> {
         let model = self.model.valid();
-        let (mut squares, mut good) = (0.0, 0);
-        for tokens in batches {
-            let (sum, count) = self.validation_loss(&model, &tokens.map_err(Error::batch)?)?;
-            squares += sum;
+        let (mut losses, mut good) = (0.0, 0.0);
+        for batch in batches {
+            let (sum, count) = self.validation_loss(&model, &batch.map_err(Error::batch)?)?;
+            losses += sum;
             good += count;
         }
-        if good == 0 {
+        if good == 0.0 {
             return Ok(None);
         }
-        let loss = (squares / good as f64) as f32;
+        let loss = (losses / good) as f32;
         let model = self.model();
         match &mut self.best {
             Some(best) if loss.is_nan() || loss >= best.loss => best.since += 1,

@@ -57,7 +57,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig};
+    use crate::{ConvAutoencoder, ConvAutoencoderConfig, Model};
 
     fn gradients(model: &ConvAutoencoder) -> GradientsParams {
         let flux = Tensor::<3>::ones([3, 5, 4], &model.device());

@@ -17,18 +17,17 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, Source};
 use crate::layers::Precision;
-use crate::model::{Autoencoder, read};
-use crate::tokens::Tokens;
+use crate::model::{Model, read};
 
-/// Trains an [`Autoencoder`].
+/// Trains a [`Model`].
 ///
 /// [`fit`](Self::fit) does all of it: passes over the data, validation, early stopping, checkpoints. [`step`](Self::step), or
 /// [`accumulate`](Self::accumulate) and [`update`](Self::update), are for those who want a loop of their own.
 ///
-/// The loss of a step is Σ m (y − ŷ)² / max(σ, floor)² / Σ m over its pixels, m being 1 for good pixels and 0 for
+/// The loss of a step of an [`Autoencoder`](crate::Autoencoder) is Σ m (y − ŷ)² / max(σ, floor)² / Σ m over its pixels, m being 1 for good pixels and 0 for
 /// bad ones (and, of a masked autoencoder, for those that it saw): 1 where the model is as close to the data as their noise
 /// allows, and below 1 there wherever σ is under the floor, which is [`TrainerOptions::sigma_floor`]. A dead spectrum has no
-/// part in it.
+/// part in it. That of a [`GraphSage`](crate::GraphSage) is the cross-entropy in nats, weighted by class, over its seeds.
 ///
 /// The same batches in the same order give the same weights to the last bit, on `flex` with any number of threads.
 ///
@@ -54,7 +53,7 @@ use crate::tokens::Tokens;
 /// # }
 /// # Ok::<(), radio_models::Error>(())
 /// ```
-pub struct Trainer<M: Autoencoder> {
+pub struct Trainer<M: Model> {
     options: TrainerOptions,
     model: M,
     optimizer: ModuleOptimizer,
@@ -70,9 +69,10 @@ pub struct Trainer<M: Autoencoder> {
 /// What was added up since the last step.
 struct Window<M> {
     gradients: GradientsAccumulator<M>,
-    /// Sum of squares, shape `(1)`, on the device.
-    squares: Option<Tensor<1>>,
-    good: usize,
+    /// Sum of losses, shape `(1)`, on the device.
+    losses: Option<Tensor<1>>,
+    /// How much there was to learn from: good pixels, or the weights of seeds.
+    good: f64,
     batches: usize,
 }
 
@@ -80,8 +80,8 @@ impl<M> Default for Window<M> {
     fn default() -> Self {
         Self {
             gradients: GradientsAccumulator::new(),
-            squares: None,
-            good: 0,
+            losses: None,
+            good: 0.0,
             batches: 0,
         }
     }
@@ -96,7 +96,7 @@ struct Best<M> {
     since: usize,
 }
 
-impl<M: Autoencoder> Trainer<M> {
+impl<M: Model> Trainer<M> {
     /// Takes a model and makes it ready for training, where it is.
     ///
     /// # Errors
@@ -140,8 +140,8 @@ impl<M: Autoencoder> Trainer<M> {
     /// # Errors
     ///
     /// As [`accumulate`](Self::accumulate) and [`update`](Self::update).
-    pub fn step(&mut self, tokens: &Tokens<'_>) -> Result<Option<f32>> {
-        self.accumulate(tokens)?;
+    pub fn step(&mut self, batch: &M::Batch<'_>) -> Result<Option<f32>> {
+        self.accumulate(batch)?;
         Ok(self.update()?.map(|record| record.loss))
     }
 
@@ -158,26 +158,26 @@ impl<M: Autoencoder> Trainer<M> {
     ///
     /// As three passes of the batch through the model. Memory for the activations of one batch, for its gradients and for their sum;
     /// on `flex` for the activations and gradients of one part of the batch per thread, and the sum.
-    pub fn accumulate(&mut self, tokens: &Tokens<'_>) -> Result<()> {
-        self.model.fits(tokens)?;
+    pub fn accumulate(&mut self, batch: &M::Batch<'_>) -> Result<()> {
+        self.model.fits(batch)?;
         if self.steps == 0
-            && let (None, Some(tokenizer)) = (&self.model.origin().tokenizer, tokens.tokenizer())
+            && let (None, Some(tokenizer)) = (&self.model.origin().tokenizer, M::tokenizer(batch))
         {
             let mut origin = self.model.origin().clone();
             origin.tokenizer = Some(tokenizer.to_owned());
             self.model = self.model.clone().with_origin(origin);
         }
         let draw = self.steps as u64;
-        let (model, floor, before) = (&self.model, self.options.sigma_floor, self.window.good);
+        let (model, options, before) = (&self.model, &self.options, self.window.good);
         // As many at once as there are threads, since each has a gradient; added in their order, whichever thread was first.
-        for parts in model.parts(tokens).chunks(rayon::current_num_threads()) {
-            let gradients = parts.par_iter().map(|part| gradient(model, part, floor, draw));
+        for parts in model.parts(batch).chunks(rayon::current_num_threads()) {
+            let gradients = parts.par_iter().map(|part| gradient(model, part, options, draw));
             let gradients: Vec<Option<_>> = gradients.collect::<Result<_>>()?;
-            for (squares, good, gradients) in gradients.into_iter().flatten() {
+            for (losses, good, gradients) in gradients.into_iter().flatten() {
                 self.window.gradients.accumulate(model, gradients);
-                self.window.squares = Some(match self.window.squares.take() {
-                    Some(sum) => sum + squares,
-                    None => squares,
+                self.window.losses = Some(match self.window.losses.take() {
+                    Some(sum) => sum + losses,
+                    None => losses,
                 });
                 self.window.good += good;
             }
@@ -204,12 +204,12 @@ impl<M: Autoencoder> Trainer<M> {
     /// Loshchilov & Hutter 2019 (AdamW), algorithm 2; Pascanu et al. 2013, algorithm 1, for the clipping by norm.
     pub fn update(&mut self) -> Result<Option<Record>> {
         let mut window = std::mem::take(&mut self.window);
-        let Some(squares) = window.squares else {
+        let Some(losses) = window.losses else {
             return Ok(None);
         };
         let gradients = window.gradients.grads();
         let good = window.good as f32;
-        let loss = scalar(squares)? / good;
+        let loss = scalar(losses)? / good;
         let norm = match gradients::norm(&self.model, &gradients) {
             Some(norm) => scalar(norm)? / good,
             None => 0.0,
@@ -236,24 +236,22 @@ impl<M: Autoencoder> Trainer<M> {
         }))
     }
 
-    /// The loss of a batch, as a sum and its number of pixels, without learning from it. What a masked autoencoder hides is the
+    /// The loss of a batch, as a sum and how much it is of, without learning from it. What a masked autoencoder hides is the
     /// same in every call.
-    fn validation_loss(&self, model: &M, tokens: &Tokens<'_>) -> Result<(f64, usize)> {
-        model.fits(tokens)?;
-        let floor = self.options.sigma_floor;
-        let parts =
-            model
-                .parts(tokens)
-                .into_par_iter()
-                .map(|tokens| match model.loss(&tokens, floor, u64::MAX - 1)? {
-                    Some((squares, good)) => Ok((f64::from(scalar(squares)?), good)),
-                    None => Ok((0.0, 0)),
-                });
+    fn validation_loss(&self, model: &M, batch: &M::Batch<'_>) -> Result<(f64, f64)> {
+        model.fits(batch)?;
+        let (parts, options) = (model.parts(batch), &self.options);
+        let parts = parts.par_iter().map(|part| {
+            Ok(match model.summed_loss(part, options, u64::MAX - 1)? {
+                Some((losses, good)) => (f64::from(scalar(losses)?), good),
+                None => (0.0, 0.0),
+            })
+        });
         // In the order of the parts, whichever thread was first.
-        let parts: Vec<(f64, usize)> = parts.collect::<Result<_>>()?;
+        let parts: Vec<(f64, f64)> = parts.collect::<Result<_>>()?;
         Ok(parts
             .iter()
-            .fold((0.0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1)))
+            .fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1)))
     }
 
     /// Steps that were made.
@@ -293,7 +291,7 @@ impl<M: Autoencoder> Trainer<M> {
     }
 }
 
-impl<M: Autoencoder> std::fmt::Debug for Trainer<M> {
+impl<M: Model> std::fmt::Debug for Trainer<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The optimizer cannot be shown.
         f.debug_struct("Trainer")
@@ -306,7 +304,7 @@ impl<M: Autoencoder> std::fmt::Debug for Trainer<M> {
 }
 
 /// The model, ready for training.
-fn prepared<M: Autoencoder>(model: M, options: &TrainerOptions) -> Result<M> {
+fn prepared<M: Model>(model: M, options: &TrainerOptions) -> Result<M> {
     let model = model.with_precision(options.precision)?.train();
     if !options.recompute {
         return Ok(model);
@@ -315,21 +313,21 @@ fn prepared<M: Autoencoder>(model: M, options: &TrainerOptions) -> Result<M> {
     Ok(model.fork(&device))
 }
 
-/// Sum of squares, number of pixels and gradient of some rows; `None` where there is no good pixel.
-fn gradient<M: Autoencoder>(
+/// Sum of losses, how much they are of, and gradient of a part of a batch; `None` where there is nothing to learn from.
+fn gradient<M: Model>(
     model: &M,
-    tokens: &Tokens<'_>,
-    sigma_floor: f32,
+    part: &M::Batch<'_>,
+    options: &TrainerOptions,
     draw: u64,
-) -> Result<Option<(Tensor<1>, usize, GradientsParams)>> {
+) -> Result<Option<(Tensor<1>, f64, GradientsParams)>> {
     // With a graph of its own: operations of one graph wait for each other.
     let model = model.clone().fork(&model.device());
-    let Some((squares, good)) = model.loss(tokens, sigma_floor, draw)? else {
+    let Some((losses, good)) = model.summed_loss(part, options, draw)? else {
         return Ok(None);
     };
-    let gradients = GradientsParams::from_grads(squares.backward(), &model);
+    let gradients = GradientsParams::from_grads(losses.backward(), &model);
     // Without its graph, which holds the activations.
-    Ok(Some((squares.without_autodiff(), good, gradients)))
+    Ok(Some((losses.without_autodiff(), good, gradients)))
 }
 
 fn adamw(options: &TrainerOptions) -> ModuleOptimizer {

@@ -1,6 +1,6 @@
 use std::fs;
 
-use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions};
+use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Error, Model, Trainer, TrainerOptions};
 
 use crate::common::{device, model, small, survey};
 

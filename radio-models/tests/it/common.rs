@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ndarray::{Array1, Array2, Array3, Axis};
 use radio_models::burn::store::{ModuleSnapshot, bridge};
 use radio_models::burn::tensor::Device;
-use radio_models::{Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Tokens};
+use radio_models::{ConvAutoencoder, ConvAutoencoderConfig, Model, Tokens};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
@@ -164,10 +164,10 @@ fn relu(x: Vec<f64>) -> Vec<f64> {
 }
 
 /// The weights by name, as burn stores them.
-struct Weights(HashMap<String, (Vec<usize>, Vec<f32>)>);
+pub(crate) struct Weights(HashMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Weights {
-    fn of(model: &ConvAutoencoder) -> Self {
+    pub(crate) fn of(model: &impl ModuleSnapshot) -> Self {
         let tensors = model.collect(None, None, false).into_iter().map(|tensor| {
             let data = bridge::to_data(&tensor).unwrap();
             (
@@ -178,12 +178,19 @@ impl Weights {
         Self(tensors.collect())
     }
 
-    /// x W + b of one layer.
-    fn apply(&self, layer: &str, x: &[f64]) -> Vec<f64> {
+    /// A vector.
+    pub(crate) fn vector(&self, name: &str) -> &[f32] {
+        &self.0[name].1
+    }
+
+    /// x W + b of one layer, or x W.
+    pub(crate) fn apply(&self, layer: &str, x: &[f64]) -> Vec<f64> {
         let (shape, weight) = &self.0[&format!("{layer}.weight")];
-        let (_, bias) = &self.0[&format!("{layer}.bias")];
         assert_eq!(shape[0], x.len(), "{layer}");
-        let mut y: Array1<f64> = bias.iter().map(|&b| f64::from(b)).collect();
+        let mut y: Array1<f64> = match self.0.get(&format!("{layer}.bias")) {
+            Some((_, bias)) => bias.iter().map(|&b| f64::from(b)).collect(),
+            None => Array1::zeros(shape[1]),
+        };
         for (i, &x) in x.iter().enumerate() {
             for j in 0..shape[1] {
                 y[j] += x * f64::from(weight[i * shape[1] + j]);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Trainer, TrainerOptions};
+use radio_models::{AnomalyScorer, ConvAutoencoderConfig, Model, Trainer, TrainerOptions};
 
 use crate::common::survey;
 

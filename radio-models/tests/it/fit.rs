@@ -9,7 +9,7 @@ use radio_models::burn::optim::GradientsParams;
 use radio_models::burn::tensor::Tensor;
 use radio_models::{
     Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Ending, Error, MaskedAutoencoder, MaskedAutoencoderConfig,
-    Position, Sizes, Tokens, Trainer, TrainerOptions,
+    Model, Position, Sizes, Tokens, Trainer, TrainerOptions,
 };
 
 use crate::common::{Batch, device, small, survey};

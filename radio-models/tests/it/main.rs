@@ -32,6 +32,7 @@ mod precision;
 mod quality;
 mod real;
 mod reference;
+mod sage;
 mod sampler;
 mod score_file;
 mod score_file_kills;

@@ -1,5 +1,5 @@
 use ndarray::Axis;
-use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, Trainer, TrainerOptions};
+use radio_models::{AnomalyScorer, Autoencoder, ConvAutoencoderConfig, Error, Model, Trainer, TrainerOptions};
 
 use crate::common::{device, model, survey};
 
