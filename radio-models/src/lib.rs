@@ -53,6 +53,7 @@ mod autoencoder;
 mod checkpoint;
 mod conv;
 mod device;
+mod eigen;
 mod error;
 mod files;
 pub mod gallery;
@@ -69,6 +70,7 @@ mod scorer;
 mod split;
 mod tokens;
 mod trainer;
+pub mod web;
 mod zero_copy;
 
 pub use autoencoder::{Autoencoder, Reconstruction};

@@ -580,11 +580,18 @@ fn a_full_disk_is_no_end() {
         assert!(report.refused > 0 && report.filled > 2, "{report}");
     }
     // Threads of the runtime may close their last file a moment after it is dropped.
-    let unmounted =
-        || Command::new("umount").arg(&cache).output().is_ok_and(|output| output.status.success());
+    let unmounted = || {
+        Command::new("umount")
+            .arg(&cache)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
     let begin = Instant::now();
     while !unmounted() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "something keeps the cache open");
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "something keeps the cache open"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -6,8 +6,10 @@ mod near;
 #[cfg(feature = "petgraph")]
 mod petgraph;
 mod sampler;
+mod space;
 
 pub use sampler::{NeighborSampler, Sample};
+pub(crate) use space::{Near, Space};
 
 use arrow_buffer::ScalarBuffer;
 use rayon::prelude::*;

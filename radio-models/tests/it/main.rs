@@ -40,4 +40,5 @@ mod score_into;
 mod scores;
 mod shapes;
 mod trainer;
+mod web;
 mod zero_copy;
