@@ -8,41 +8,19 @@
 )]
 
 mod cpu;
+mod points;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ndarray::Array2;
 use radio_models::{Graph, NeighborSampler};
+use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
 
 use cpu::Cpu;
+use points::{SEED, points};
 
-const SEED: u64 = 1;
 const NEIGHBOURS: usize = 16;
 const SEEDS: usize = 1024;
 const FAN_OUTS: [usize; 2] = [15, 10];
-
-/// `n` points at a mean separation of 1: half of them uniform, half in clumps of 50 within 0.3; in no order.
-fn points(n: usize) -> Array2<f64> {
-    let side = (n as f64).cbrt();
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
-    let centres: Vec<[f64; 3]> = (0..n / 100 + 1)
-        .map(|_| [0, 1, 2].map(|_| rng.random_range(0.0..side)))
-        .collect();
-    let mut points = Array2::zeros((n, 3));
-    for mut point in points.outer_iter_mut() {
-        let centre = rng
-            .random_bool(0.5)
-            .then(|| centres[rng.random_range(0..centres.len())]);
-        for axis in 0..3 {
-            point[axis] = match centre {
-                Some(centre) => centre[axis] + rng.random_range(-0.3..0.3),
-                None => rng.random_range(0.0..side),
-            };
-        }
-    }
-    points
-}
 
 fn build(c: &mut Criterion<Cpu>) {
     let mut group = c.benchmark_group("graph");

@@ -1,27 +1,30 @@
 """Sampled neighbourhoods and GraphSAGE in PyTorch Geometric, on clustered points drawn as those of benches/graph.rs.
 
     pip install -r benches/peers/requirements.txt
-    pip install wheel 'setuptools<81'
+    pip install ninja wheel setuptools
     FORCE_ONLY_CPU=1 WITH_METIS=0 pip install --no-build-isolation --no-deps torch_scatter==2.1.2 torch_sparse==0.6.18 torch_cluster==1.6.3
     python benches/peers/sage.py                  # 1,000,000 points
     python benches/peers/sage.py 100000
 
-The second one compiles for 10 to 20 minutes. NeighborLoader takes pyg-lib instead of torch_sparse where it is there, which PyPI does
-not have; the table says which one it was. Whatever is missing has a row that says so.
+The third line compiles for about half an hour on two cores. NeighborLoader draws with pyg-lib where that is there, which PyPI does
+not have, else with torch_sparse; the table says which one it was. torch_sparse makes a tensor for each random number: with another
+generator in that place a batch took a third of the time, and so may it with pyg-lib. What is missing has a row that says so.
 
 The graph is that of the 16 nearest, in both directions; there are 16 features and 4 classes, both at random. A batch is 1024 of
-100,000 nodes, with up to 15 neighbours and 10 of each of those. A step of training is that batch drawn and its features gathered, two
-SAGEConv of 64 channels with the mean and ReLU and a linear layer, cross entropy, backward, and fused AdamW; nothing is compiled.
-Inference is of all nodes. Each in more than one way, from the manual's to the fastest that was found:
+100,000 nodes, with up to 15 neighbours and up to 10 of each of those. A step of training is such a batch drawn and its features
+gathered, two SAGEConv of 64 channels with the mean and ReLU, a linear layer, cross entropy, backward, and fused AdamW, without
+torch.compile. Inference is of all nodes. Each is done in several ways, from the manual's to the fastest that was found:
 
-- The manual's layers are for all nodes of a batch, with messages as edges. With trim_to_layer the second one is for seeds and their
-  neighbours. As a matrix, the first layer is for these alone and the second one for the seeds: pairs of (all nodes, targets), and the
-  edges in compressed sparse rows, whose mean is torch.sparse.mm's.
-- Edges are sorted, so that the loader sorts nothing. Two workers draw batches while the model learns.
-- All at once, with the graph as one such matrix; its sum with 1 / degree in the matrix is faster than its mean.
+- The manual's layers are for all nodes of a batch, edge by edge. With trim_to_layer the second one is for seeds and their neighbours
+  only. As matrices, the first layer is for these and the second one for the seeds: pairs of (all, targets), with the edges in compressed
+  sparse rows, whose mean is torch.sparse.mm's. All three give the same numbers.
+- Edges are sorted before, so that the loader sorts none. Two workers draw while the model learns.
+- All nodes at once, with the graph as one such matrix; the sum with 1 / degree in the matrix is faster than the mean. Layer by layer,
+  in batches with all neighbours, as in the manual.
 
-Counted: CPU time with that of workers, with two threads. Of the building and of inference, the middle one of three runs; of batches,
-the mean of an epoch, or of its first 20 batches for the slow manual's. Not counted: imports, the first batch, and the first weights.
+Counted: CPU time with that of workers, with two threads. Of building and inference, the middle one of three runs; of batches, the
+mean of an epoch, or of 20 batches for the manual's layers. OpenMP's threads sleep while they wait: where other programs run, those
+that spin take several times the CPU time. Not counted: imports, and the first batch.
 """
 
 import os
@@ -30,6 +33,8 @@ import statistics
 import sys
 import time
 import warnings
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is imported
 
 import numpy as np
 import torch
@@ -237,7 +242,6 @@ def main(n):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
     torch.set_num_threads(THREADS)
     warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)|Using '.*' without a 'pyg-lib'")
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

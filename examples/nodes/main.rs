@@ -1,12 +1,12 @@
 //! Classes of the nodes of any graph: how a graph network compares with published ones.
 //!
 //! ```text
-//! cargo run --release -p radio-examples --example nodes -- minesweeper --layers 10 --dropout 0.2
-//! cargo run --release -p radio-examples --example nodes -- minesweeper --alone             # the same network without the edges
-//! cargo run --release -p radio-examples --example nodes -- cora --hidden 64 --dropout 0.7
+//! cargo run --release -p radio-examples --example nodes -- minesweeper --layers 8 --steps 800 --learning-rate 0.003
+//! cargo run --release -p radio-examples --example nodes -- minesweeper --layers 8 --steps 800 --learning-rate 0.003 --alone
+//! cargo run --release -p radio-examples --example nodes -- cora --plain --hidden 256 --dropout 0.8 --weight-decay 0.1 --models 10
 //! ```
 //!
-//! The folder has two Parquet files: `nodes.parquet` with the columns `feature` (a list of numbers for each node), `label` and, for one split,
+//! The second one leaves out the edges. The folder has two Parquet files: `nodes.parquet` with the columns `feature` (a list of numbers for each node), `label` and, for one split,
 //! `train`, `val` and `test`, or for several `train_0` and so on; and `edges.parquet` with `src` and `dst`, each edge once. Each split
 //! trains a model; that of the smallest validation loss is judged.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
@@ -25,7 +25,8 @@ use ndarray::Array2;
 use radio_models::injection::auroc;
 use radio_models::{Graph, GraphSageConfig, NeighborSampler, NodeBatch, Trainer, TrainerOptions};
 
-use common::{Result, end, progress};
+pub(crate) use common::Result;
+use common::{end, progress};
 use dataset::{Dataset, Split};
 
 /// Models make and drop large tensors all the time, which the system's allocator gives back to the system each time.
@@ -40,6 +41,9 @@ pub(crate) struct Options {
     /// Splits, at most
     #[arg(long, value_name = "N", default_value = "10")]
     splits: NonZeroUsize,
+    /// Models of each split, with seeds that follow each other
+    #[arg(long, value_name = "N", default_value = "1")]
+    models: NonZeroUsize,
     /// Leave out the edges: what the features alone can do
     #[arg(long)]
     alone: bool,
@@ -52,6 +56,9 @@ pub(crate) struct Options {
     /// Part of the numbers that is left out in training
     #[arg(long, value_name = "P", default_value_t = 0.2)]
     dropout: f64,
+    /// Leave out LayerNorm and residual
+    #[arg(long)]
+    plain: bool,
     /// Training steps, each on all nodes for training
     #[arg(long, value_name = "N", default_value = "300")]
     steps: NonZeroUsize,
@@ -61,7 +68,7 @@ pub(crate) struct Options {
     /// Decay of the weights
     #[arg(long, value_name = "RATE", default_value_t = 0.0005)]
     weight_decay: f32,
-    /// Seed of the first weights
+    /// Seed of the first model
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Where the model computes: cpu, tch, tch:cuda:0, vulkan, wgpu, cuda:0
@@ -108,11 +115,13 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Judged>> {
     }
     let mut judged = Vec::new();
     for (number, split) in data.splits.iter().take(options.splits.get()).enumerate() {
-        let logits = logits(options, &data, split)?;
-        let of_validation = judge(&logits, &data, &split.validation);
-        let of_test = judge(&logits, &data, &split.test);
-        println!("split {number}: {of_test} (validation: {of_validation})");
-        judged.push(of_test);
+        for seed in (options.seed..).take(options.models.get()) {
+            let logits = logits(options, &data, split, seed)?;
+            let of_validation = judge(&logits, &data, &split.validation);
+            let of_test = judge(&logits, &data, &split.test);
+            println!("split {number}, seed {seed}: {of_test} (validation: {of_validation})");
+            judged.push(of_test);
+        }
     }
     let accuracies: Vec<f64> = judged.iter().map(|judged| judged.accuracy).collect();
     let areas: Vec<f64> = judged.iter().filter_map(|judged| judged.auroc).collect();
@@ -125,13 +134,15 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Judged>> {
 }
 
 /// Trains a model on a split and asks it about all nodes.
-fn logits(options: &Options, data: &Dataset, split: &Split) -> Result<Array2<f32>> {
+fn logits(options: &Options, data: &Dataset, split: &Split, seed: u64) -> Result<Array2<f32>> {
     let device = radio_models::device(&options.device)?;
     let config = GraphSageConfig::new(data.features.ncols(), data.count)
         .with_hidden(options.hidden.get())
         .with_layers(options.layers.get())
         .with_dropout(options.dropout)
-        .with_seed(options.seed);
+        .with_norm(!options.plain)
+        .with_residual(!options.plain)
+        .with_seed(seed);
     let steps = options.steps.get();
     let training = TrainerOptions::default()
         .with_steps(steps)

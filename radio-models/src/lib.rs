@@ -35,6 +35,7 @@
 //! | `vulkan` | no | any graphics card through Vulkan |
 //! | `wgpu` | no | any graphics card through the graphics API that the machine offers |
 //! | `cuda` | no | NVIDIA cards through CubeCL; its build downloads an LLVM |
+//! | `mock` | no | mock universes whose cosmic web is known |
 //! | `petgraph` | no | graphs to and from petgraph |
 //!
 //! # Graphs
@@ -62,6 +63,8 @@ mod hash;
 pub mod injection;
 mod layers;
 mod masked;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod model;
 mod pca;
 mod sage;

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use ndarray::{Array2, Array3};
+use radio_models::burn::tensor::Device;
 use radio_models::{
-    Autoencoder, ConvAutoencoderConfig, MaskedAutoencoderConfig, Sizes, Tokens, Trainer, TrainerOptions, device,
+    Autoencoder, ConvAutoencoderConfig, Graph, GraphSageConfig, MaskedAutoencoderConfig, NeighborSampler, NodeBatch,
+    Sizes, Tokens, Trainer, TrainerOptions, device,
 };
 
 #[global_allocator]
@@ -62,4 +64,43 @@ fn a_window_takes_no_more_than_a_batch() {
         many as f64 <= 1.02 * (one as f64 + gradients as f64),
         "{one} bytes for one micro-batch, {many} for a window of 64, {gradients} of them gradients"
     );
+
+    // Of a graph network, a window of samples.
+    let (one, many) = (peak_of_samples(&device, 1), peak_of_samples(&device, 64));
+    assert!(
+        many as f64 <= 1.1 * one as f64,
+        "{one} bytes for one micro-batch of nodes, {many} for a window of 64"
+    );
+}
+
+/// The same for a graph of 20,000 nodes, of which 64 are learned from at a time.
+fn peak_of_samples(device: &Device, batches: u32) -> u64 {
+    const NODES: u32 = 20_000;
+    let edges: Vec<[u32; 2]> = (0..NODES * 12).map(|edge| [edge / 12, edge * 7919 % NODES]).collect();
+    let graph = Graph::from_edges(NODES as usize, &edges).unwrap();
+    let features = Array2::from_shape_fn((NODES as usize, 16), |(node, i)| {
+        ((node * 31 + i * 7) % 17) as f32 / 17.0
+    });
+    let classes: Vec<u8> = (0..NODES).map(|node| (node % 4) as u8).collect();
+    let sampler = NeighborSampler::new(&[10, 10]);
+    let profiler = dhat::Profiler::builder().testing().build();
+    let mut trainer = Trainer::new(
+        TrainerOptions::default(),
+        GraphSageConfig::new(16, 4).init(device).unwrap(),
+    )
+    .unwrap();
+    for _step in 0..2 {
+        for batch in 0..batches {
+            let seeds: Vec<u32> = (batch * 64..(batch + 1) * 64).collect();
+            let sample = sampler.sample(&graph, &seeds, 0, u64::from(batch)).unwrap();
+            trainer
+                .accumulate(&NodeBatch::new(sample, features.view(), &classes).unwrap())
+                .unwrap();
+        }
+        trainer.update().unwrap().unwrap();
+    }
+    drop(trainer);
+    let peak = dhat::HeapStats::get().max_bytes as u64;
+    drop(profiler);
+    peak
 }

@@ -126,6 +126,11 @@ impl Heard {
         }
     }
 
+    /// Is there no neighbour at all?
+    pub(super) fn is_silent(&self) -> bool {
+        self.parts.iter().all(|part| part.width == 0)
+    }
+
     /// What is heard of nodes, `(nodes, d)`: `(rows, d)`.
     pub(super) fn of(self, x: Tensor<2>, aggregation: Aggregation) -> Tensor<2> {
         let mut parts: Vec<Tensor<2>> = self

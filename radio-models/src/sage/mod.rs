@@ -231,10 +231,7 @@ impl GraphSage {
             let (rows, inputs) = (sample.within(hops - depth - 1), config.inputs_of(depth));
             let neighbours = |row: usize| sample.neighbours(row);
             let (own, heard) = match x.take() {
-                Some(x) => {
-                    let heard = Heard::new(rows, neighbours).of(layer.spoken(x.clone()), config.aggregation);
-                    (x.narrow(0, 0, rows), heard) // both (rows, d)
-                }
+                Some(x) => self.told(layer, x, Heard::new(rows, neighbours), rows),
                 // Nothing is learned about the features: their mean or maximum is made where they lie.
                 None if config.aggregation != Aggregation::Pool => {
                     let heard = config.aggregation.of_rows(batch.features(), inputs, rows, |row| {
@@ -249,8 +246,7 @@ impl GraphSage {
                 None => {
                     let all = &sample.nodes()[..sample.within(hops)];
                     let x = upload(gather(batch.features(), inputs, all), [all.len(), inputs], &device);
-                    let heard = Heard::new(rows, neighbours).of(layer.spoken(x.clone()), config.aggregation);
-                    (x.narrow(0, 0, rows), heard)
+                    self.told(layer, x, Heard::new(rows, neighbours), rows)
                 }
             };
             let mut y = layer.forward(own.clone(), heard, self.about.precision);
@@ -262,6 +258,14 @@ impl GraphSage {
         }
         let x = x.unwrap_or_else(|| Tensor::zeros([sample.within(0), config.hidden], &device));
         self.about.precision.linear(&self.head, x)
+    }
+
+    /// Of all nodes, `(n, d)`, the first rows and what they hear, both `(rows, d)`.
+    fn told(&self, layer: &SageLayer, x: Tensor<2>, heard: Heard, rows: usize) -> (Tensor<2>, Tensor<2>) {
+        let own = x.clone().narrow(0, 0, rows);
+        // What nobody hears is not computed: autodiff would keep it for ever.
+        let spoken = if heard.is_silent() { x } else { layer.spoken(x) };
+        (own, heard.of(spoken, self.about.config.aggregation))
     }
 }
 

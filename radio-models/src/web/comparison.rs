@@ -1,15 +1,10 @@
 //! Models beside each other.
 
 use std::fmt;
-use std::path::Path;
 
-use burn::tensor::Device;
+use super::{CLASSES, Confusion, Probabilities};
 
-use super::{CLASSES, Confusion, CosmicWeb, Labelled, Probabilities, baselines};
-use crate::error::{Error, Result};
-use crate::split::Part;
-
-/// How well some models tell classes apart, on the same galaxies and features.
+/// How well some models tell classes apart, on the same galaxies and features. [`Baselines`](super::Baselines) make it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// The graph network; the same network without neighbours (MLP); a random forest; the frequency of classes.
@@ -24,7 +19,7 @@ pub struct Judged {
     pub name: &'static str,
     /// Which classes it takes for which: the most likely one is given.
     pub confusion: Confusion,
-    /// Mean of −ln p of the true class, in nats; infinite where a true class was said to be impossible.
+    /// Mean of −ln p of the true class, in nats.
     pub log_loss: f64,
     /// By how much the probability of the given class and how often it is right differ, on the mean over ten bins (expected calibration error, Guo et al. 2017,
     /// eq. 3).
@@ -32,7 +27,7 @@ pub struct Judged {
 }
 
 impl Judged {
-    fn new(name: &'static str, probabilities: &Probabilities, classes: &[u8]) -> Self {
+    pub(super) fn new(name: &'static str, probabilities: &Probabilities, classes: &[u8]) -> Self {
         const BINS: usize = 10;
         let given = probabilities.classes();
         let (mut loss, mut bins, mut count) = (0.0, [[0.0; 2]; BINS], 0.0);
@@ -51,65 +46,6 @@ impl Judged {
             log_loss: loss / count,
             calibration_error: difference / count,
         }
-    }
-}
-
-impl Comparison {
-    /// Judges a trained model and its baselines by the galaxies for tests among `tests`, which may be those of another survey.
-    ///
-    /// The baselines learn from the same galaxies as the model: those for training among `galaxies`. The MLP is the same network on a graph
-    /// without edges, trained and calibrated alike, with `folder` for its checkpoints; the forest has 100 trees.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Option`] where there is no galaxy for tests; as [`CosmicWeb::train`] and [`CosmicWeb::classify`].
-    ///
-    /// # Complexity
-    ///
-    /// As a training; and O(100 n log² n) for the forest.
-    pub fn new(
-        model: &CosmicWeb,
-        galaxies: &Labelled<'_>,
-        tests: &Labelled<'_>,
-        device: &Device,
-        folder: impl AsRef<Path>,
-    ) -> Result<Self> {
-        let (training, rows) = (galaxies.of(Part::Training), tests.of(Part::Test));
-        if rows.is_empty() {
-            return Err(Error::option(
-                "parts",
-                "without tests",
-                "some galaxies with a class for tests",
-            ));
-        }
-        let truth = tests.classes_of(&rows);
-        let of_rows =
-            |all: &Probabilities| Probabilities::new(rows.iter().map(|&row| all.rows()[row as usize]).collect());
-
-        let graph = of_rows(&model.classify(tests.web())?);
-        let alone = galaxies.web().without_edges()?;
-        let mlp = CosmicWeb::train(model.options(), &galaxies.with_web(&alone), device, folder, |_| {})?;
-        let mlp = of_rows(&mlp.classify(&tests.web().without_edges()?)?);
-        let learned = galaxies.classes_of(&training);
-        let forest = baselines::forest(
-            &galaxies.features_of(&training),
-            &learned,
-            &tests.features_of(&rows),
-            model.options().seed,
-        )?;
-        let majority = baselines::majority(&learned, rows.len());
-        let models = [
-            ("GraphSAGE", graph),
-            ("MLP", mlp),
-            ("random forest", forest),
-            ("majority", majority),
-        ];
-        let models = models
-            .iter()
-            .map(|(name, probabilities)| Judged::new(name, probabilities, &truth));
-        Ok(Self {
-            models: models.collect(),
-        })
     }
 }
 

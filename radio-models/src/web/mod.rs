@@ -1,8 +1,8 @@
 //! The cosmic web: which galaxies are in voids, sheets, filaments and knots.
 //!
 //! A [`WebGraph`] is what is known of galaxies: who is next to whom, and what their surroundings are like. A [`CosmicWeb`] is trained on galaxies whose
-//! class is known, those of a simulation, and says of others how likely each class is. [`Comparison`] judges it beside models that
-//! see the same features but no neighbours; without that, a number says little.
+//! class is known, those of a simulation, and says of others how likely each class is. [`Baselines`] are models that see the same features but no neighbours,
+//! and compare themselves with it; without that, a number says little.
 //!
 //! Classes are numbers from 0 to 3: that of the axes along which the mass at a place collapses ([`CLASSES`]).
 
@@ -16,6 +16,7 @@ mod labelled;
 mod probabilities;
 mod split;
 
+pub use baselines::Baselines;
 pub use classifier::{CosmicWeb, CosmicWebOptions};
 pub use comparison::{Comparison, Judged};
 pub use confusion::Confusion;

@@ -27,6 +27,8 @@ mod injection;
 mod loss;
 mod masked;
 mod metrics;
+#[cfg(feature = "mock")]
+mod mock;
 mod pca;
 mod precision;
 mod quality;

@@ -7,7 +7,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 use ndarray::{Array2, ArrayView2};
 use proptest::prelude::*;
 use radio_models::web::{
-    CLASSES, Comparison, Confusion, CosmicWeb, CosmicWebOptions, Labelled, SpatialSplit, Surroundings, WebGraph,
+    Baselines, CLASSES, Confusion, CosmicWeb, CosmicWebOptions, Labelled, SpatialSplit, Surroundings, WebGraph,
 };
 use radio_models::{Error, Model, NodeBatch, Part, TrainerOptions};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -186,10 +186,9 @@ fn what_neighbours_say_is_heard() {
     // Judged by another survey, of which all is for tests.
     let parts = vec![Some(Part::Test); 1500];
     let tests = Labelled::new(&other.web, &other.classes, &parts).unwrap();
-    let compare = |tests: &Labelled<'_>| {
-        let folder = folder.path().join("mlp");
-        Comparison::new(&model, &survey.labelled(), tests, &device(), folder).unwrap()
-    };
+    let alone = folder.path().join("mlp");
+    let baselines = Baselines::train(model.options(), &survey.labelled(), &device(), alone).unwrap();
+    let compare = |tests: &Labelled<'_>| baselines.compare(&model, tests).unwrap();
     for comparison in [compare(&tests), compare(&survey.labelled())] {
         let [graph, mlp, forest, majority] = &comparison.models[..] else {
             panic!("{comparison}")
