@@ -68,7 +68,7 @@ fn a_window_takes_no_more_than_a_batch() {
     // Of a graph network, a window of samples.
     let (one, many) = (peak_of_samples(&device, 1), peak_of_samples(&device, 64));
     assert!(
-        many as f64 <= 1.1 * one as f64,
+        many as f64 <= 1.05 * one as f64,
         "{one} bytes for one micro-batch of nodes, {many} for a window of 64"
     );
 }
@@ -90,9 +90,9 @@ fn peak_of_samples(device: &Device, batches: u32) -> u64 {
     )
     .unwrap();
     for _step in 0..2 {
-        for batch in 0..batches {
-            let seeds: Vec<u32> = (batch * 64..(batch + 1) * 64).collect();
-            let sample = sampler.sample(&graph, &seeds, 0, u64::from(batch)).unwrap();
+        // The same sample each time: others have other numbers of nodes.
+        for _batch in 0..batches {
+            let sample = sampler.sample(&graph, &(0..64).collect::<Vec<_>>(), 0, 0).unwrap();
             trainer
                 .accumulate(&NodeBatch::new(sample, features.view(), &classes).unwrap())
                 .unwrap();

@@ -104,6 +104,7 @@ impl<M: Model> Trainer<M> {
     pub fn with_options(mut self, options: TrainerOptions) -> Result<Self> {
         options.check()?;
         self.model = prepared(self.model.valid(), &options)?;
+        self.window.forks.clear();
         // Its decay is fixed when it is made; the moments stay.
         self.optimizer = adamw(&options).load_record(self.optimizer.to_record());
         self.options = options;

@@ -74,6 +74,9 @@ struct Window<M> {
     /// How much there was to learn from: good pixels, or the weights of seeds.
     good: f64,
     batches: usize,
+    /// The model as often as there are threads, each with a graph of autodiff of its own: operations of one graph wait for each other. They serve
+    /// the whole window, since burn never forgets a graph altogether.
+    forks: Vec<M>,
 }
 
 impl<M> Default for Window<M> {
@@ -83,6 +86,7 @@ impl<M> Default for Window<M> {
             losses: None,
             good: 0.0,
             batches: 0,
+            forks: Vec::new(),
         }
     }
 }
@@ -168,21 +172,26 @@ impl<M: Model> Trainer<M> {
             self.model = self.model.clone().with_origin(origin);
         }
         let draw = self.steps as u64;
-        let (model, options, before) = (&self.model, &self.options, self.window.good);
+        let (model, options, window) = (&self.model, &self.options, &mut self.window);
+        let before = window.good;
         // As many at once as there are threads, since each has a gradient; added in their order, whichever thread was first.
         for parts in model.parts(batch).chunks(rayon::current_num_threads()) {
-            let gradients = parts.par_iter().map(|part| gradient(model, part, options, draw));
+            while window.forks.len() < parts.len() {
+                window.forks.push(model.clone().fork(&model.device()));
+            }
+            let work = parts.par_iter().zip(&window.forks);
+            let gradients = work.map(|(part, model)| gradient(model, part, options, draw));
             let gradients: Vec<Option<_>> = gradients.collect::<Result<_>>()?;
             for (losses, good, gradients) in gradients.into_iter().flatten() {
-                self.window.gradients.accumulate(model, gradients);
-                self.window.losses = Some(match self.window.losses.take() {
+                window.gradients.accumulate(model, gradients);
+                window.losses = Some(match window.losses.take() {
                     Some(sum) => sum + losses,
                     None => losses,
                 });
-                self.window.good += good;
+                window.good += good;
             }
         }
-        self.window.batches += usize::from(self.window.good > before);
+        window.batches += usize::from(window.good > before);
         Ok(())
     }
 
@@ -320,12 +329,10 @@ fn gradient<M: Model>(
     options: &TrainerOptions,
     draw: u64,
 ) -> Result<Option<(Tensor<1>, f64, GradientsParams)>> {
-    // With a graph of its own: operations of one graph wait for each other.
-    let model = model.clone().fork(&model.device());
     let Some((losses, good)) = model.summed_loss(part, options, draw)? else {
         return Ok(None);
     };
-    let gradients = GradientsParams::from_grads(losses.backward(), &model);
+    let gradients = GradientsParams::from_grads(losses.backward(), model);
     // Without its graph, which holds the activations.
     Ok(Some((losses.without_autodiff(), good, gradients)))
 }
