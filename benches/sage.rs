@@ -36,8 +36,8 @@ const FAN_OUTS: [usize; 2] = [15, 10];
 const STEPS: u32 = 60;
 
 fn main() {
-    let arguments = std::env::args().filter_map(|argument| argument.parse().ok());
-    let nodes: usize = arguments.last().unwrap_or(1_000_000);
+    let mut arguments = std::env::args().filter_map(|argument| argument.parse().ok());
+    let nodes: usize = arguments.next().unwrap_or(1_000_000);
     let name = std::env::var("RADIO_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     let device = radio_models::device(&name).unwrap();
     println!("| {nodes} nodes, {name} | CPU ms | wall ms | peak MB |\n|---|---:|---:|---:|");

@@ -12,7 +12,7 @@ use ndarray::Array2;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use radio_models::Graph;
 
-use crate::common::Result;
+use super::common::Result;
 
 pub(crate) struct Dataset {
     pub(crate) graph: Graph,

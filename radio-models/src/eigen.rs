@@ -26,6 +26,7 @@ mod tests {
     use super::*;
 
     /// Rotates the largest element outside the diagonal away until there is none (Jacobi 1846).
+    #[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
     fn slow(matrix: [f64; 6]) -> [f64; 3] {
         let [xx, yy, zz, xy, xz, yz] = matrix;
         let mut m = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]];

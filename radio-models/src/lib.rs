@@ -1,4 +1,4 @@
-//! Autoencoders for survey spectra, and anomaly scores that know about errors.
+//! Autoencoders for survey spectra with anomaly scores that know about errors, and graph networks for the cosmic web.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -40,8 +40,8 @@
 //!
 //! # Graphs
 //!
-//! [`Graph`] holds who is next to whom among millions of galaxies, and [`NeighborSampler`] draws parts of it for models that learn from
-//! neighbours.
+//! [`Graph`] holds who is next to whom among millions of galaxies, [`NeighborSampler`] draws parts of it, and [`GraphSage`] learns from them
+//! what a node is. [`web`] finds voids, sheets, filaments and knots with it.
 //!
 //! # What it is not
 //!

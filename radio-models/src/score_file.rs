@@ -78,7 +78,7 @@ pub struct ScoreFile {
 impl ScoreFile {
     /// Begins a file that shall be called `path`. What an unfinished one of this name left is removed.
     ///
-    /// `run` names the run for people; `model_hash` is [`Autoencoder::fingerprint`](crate::Autoencoder::fingerprint).
+    /// `run` names the run for people; `model_hash` is [`Model::fingerprint`](crate::Model::fingerprint).
     ///
     /// # Errors
     ///

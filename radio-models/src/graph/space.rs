@@ -94,7 +94,7 @@ impl Near<'_> {
         };
         let query = self.tree.query(&self.space.points[at]);
         let found = query.nearest_n::<SquaredEuclidean<f64>>(count).execute();
-        let found = found.iter().map(|near| (near.distance, near.item as u32));
+        let found = found.iter().map(|near| (near.distance, near.item));
         // Among many equal points the point itself may be one of those that are left out.
         others.extend(found.filter(|near| near.1 as usize != at));
         let row = |place: u32| self.space.order[place as usize];

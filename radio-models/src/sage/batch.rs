@@ -32,6 +32,7 @@ impl<'a> NodeBatch<'a> {
     /// # Errors
     ///
     /// [`Error::Shape`] where there are fewer features or classes than nodes, [`Error::Option`] where the array is not row-major.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn new(sample: Sample, features: ArrayView2<'a, f32>, classes: &'a [u8]) -> Result<Self> {
         let (rows, width) = features.dim();
         let last = sample.nodes().iter().max().map_or(0, |&node| node as usize + 1);

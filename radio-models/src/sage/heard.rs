@@ -132,7 +132,7 @@ impl Heard {
     }
 
     /// What is heard of nodes, `(nodes, d)`: `(rows, d)`.
-    pub(super) fn of(self, x: Tensor<2>, aggregation: Aggregation) -> Tensor<2> {
+    pub(super) fn of(self, x: &Tensor<2>, aggregation: Aggregation) -> Tensor<2> {
         let mut parts: Vec<Tensor<2>> = self
             .parts
             .into_iter()

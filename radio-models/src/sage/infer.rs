@@ -28,6 +28,7 @@ impl GraphSage {
     ///
     /// O(layers (edges + n hidden) hidden). Beside graph and features 4 bytes for each of the `hidden` numbers of each node; twice as
     /// much from the third layer on, and with [`Aggregation::Pool`] from the second.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn logits(&self, graph: &Graph, features: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         let config = &self.about.config;
         let nodes = graph.nodes();

@@ -166,7 +166,7 @@ mod tests {
         };
         assert!(by_degree().parts.len() > 3);
         let convolve = |layer: &SageLayer, x: Tensor<2>, heard: Heard, aggregation| -> Tensor<2> {
-            let heard = heard.of(layer.spoken(x.clone()), aggregation);
+            let heard = heard.of(&layer.spoken(x.clone()), aggregation);
             layer.linear(x, heard, Precision::Full)
         };
         let cases = [

@@ -265,7 +265,7 @@ impl GraphSage {
         let own = x.clone().narrow(0, 0, rows);
         // What nobody hears is not computed: autodiff would keep it for ever.
         let spoken = if heard.is_silent() { x } else { layer.spoken(x) };
-        (own, heard.of(spoken, self.about.config.aggregation))
+        (own, heard.of(&spoken, self.about.config.aggregation))
     }
 }
 

@@ -32,6 +32,7 @@ impl Standard {
         self.mean.len()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub(super) fn apply(&self, features: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut standardised = features.as_standard_layout().into_owned();
         for mut row in standardised.outer_iter_mut() {
@@ -109,10 +110,7 @@ impl Calibration {
     }
 
     fn of(&self, logit: impl Fn(usize) -> f64) -> [f64; K] {
-        let mut p = [0.0; K];
-        for class in 0..K {
-            p[class] = self.scale * logit(class) + self.bias[class];
-        }
+        let mut p = [0, 1, 2, 3].map(|class: usize| self.scale * logit(class) + self.bias[class]);
         let most = p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         p.iter_mut().for_each(|p| *p = (*p - most).exp());
         let sum: f64 = p.iter().sum();
@@ -126,6 +124,7 @@ impl Calibration {
 }
 
 /// Solves A x = b of a symmetric positive definite A by elimination.
+#[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
 fn solve<const N: usize>(mut a: [[f64; N]; N], mut b: [f64; N]) -> [f64; N] {
     for pivot in 0..N {
         for row in pivot + 1..N {

@@ -109,6 +109,7 @@ impl Surroundings {
     /// # Complexity
     ///
     /// O(n (k + log n + galaxies within the largest radius)), in parallel.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn measure(&self, positions: ArrayView2<'_, f64>) -> Result<Array2<f32>> {
         self.check()?;
         let space = Space::new(&positions)?;
@@ -209,6 +210,7 @@ impl WebGraph {
     /// # Errors
     ///
     /// As [`Graph::nearest`] and [`Surroundings::measure`].
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn new(positions: ArrayView2<'_, f64>, neighbours: usize, surroundings: &Surroundings) -> Result<Self> {
         Ok(Self {
             graph: Graph::nearest(positions, neighbours)?.symmetric(),
@@ -221,6 +223,7 @@ impl WebGraph {
     /// # Errors
     ///
     /// [`Error::Shape`] where there is not a row for each galaxy, [`Error::Option`] for a number that is not finite.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn with_features(mut self, features: ArrayView2<'_, f32>) -> Result<Self> {
         let expected = [self.graph.nodes(), features.ncols()];
         check_shape("features", features.shape(), &expected, "a row for each galaxy")?;

@@ -62,6 +62,7 @@ impl SpatialSplit {
     /// # Errors
     ///
     /// [`Error::Option`] where the cube is not above 0 or the buffer not from 0 to the cube's edge; [`Error::Shape`], [`Error::Position`].
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn parts(&self, positions: ArrayView2<'_, f64>) -> Result<Vec<Option<Part>>> {
         if !(self.cube > 0.0 && self.cube.is_finite()) {
             return Err(Error::option("cube", self.cube, "above 0 and finite"));

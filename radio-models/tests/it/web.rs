@@ -15,15 +15,15 @@ use rand::{RngExt, SeedableRng};
 
 use crate::common::{device, normal};
 
-fn squared(a: ndarray::ArrayView1<'_, f64>, b: ndarray::ArrayView1<'_, f64>) -> f64 {
+fn squared(a: &ndarray::ArrayView1<'_, f64>, b: &ndarray::ArrayView1<'_, f64>) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
 /// Distances and counts, from all pairs.
-fn slow_surroundings(surroundings: &Surroundings, positions: ArrayView2<'_, f64>, row: usize) -> Vec<f64> {
+fn slow_surroundings(surroundings: &Surroundings, positions: &ArrayView2<'_, f64>, row: usize) -> Vec<f64> {
     let point = positions.row(row);
     let others = (0..positions.nrows()).filter(|&other| other != row);
-    let mut squares: Vec<f64> = others.map(|other| squared(point, positions.row(other))).collect();
+    let mut squares: Vec<f64> = others.map(|other| squared(&point, &positions.row(other))).collect();
     squares.sort_by(f64::total_cmp);
     let least = 1e-3 * surroundings.radii[0];
     let distances = surroundings.neighbours.iter().map(|&k| {
@@ -56,7 +56,7 @@ proptest! {
         let features = surroundings.measure(positions.view()).unwrap();
         prop_assert_eq!(features.ncols(), surroundings.names().len());
         for row in 0..positions.nrows() {
-            let expected = slow_surroundings(&surroundings, positions.view(), row);
+            let expected = slow_surroundings(&surroundings, &positions.view(), row);
             for (found, expected) in features.row(row).iter().zip(expected) {
                 prop_assert!((f64::from(*found) - expected).abs() < 1e-5, "{} {}", found, expected);
             }
@@ -79,7 +79,7 @@ proptest! {
             prop_assert!(parts[i] == without[i] || (parts[i].is_none() && without[i] != Some(Part::Test)));
             for j in 0..i {
                 if let (Some(a), Some(b)) = (parts[i], parts[j]) {
-                    let distance = squared(positions.row(i), positions.row(j)).sqrt();
+                    let distance = squared(&positions.row(i), &positions.row(j)).sqrt();
                     prop_assert!(a == b || distance >= buffer, "{:?} {:?} {}", a, b, distance);
                 }
             }
