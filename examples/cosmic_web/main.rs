@@ -42,6 +42,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Learns classes of the cosmic web from a mock universe, and finds them in another.
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 pub(crate) struct Options {
     /// Galaxies of each universe
     #[arg(long, value_name = "N", default_value = "100000")]

@@ -23,7 +23,7 @@ const SMALL: [&str; 10] = [
     "--hidden",
     "16",
     "--steps",
-    "8",
+    "60",
 ];
 
 fn run(out: &Path, arguments: &[&str]) -> cosmic_web::Result<[radio_models::web::Comparison; 2]> {
