@@ -1,11 +1,11 @@
 //! What all autoencoders have in common.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use ndarray::{Array2, Array3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result, check_shape};
-use crate::model::{Model, read};
+use crate::model::{Model, is_flex, read};
 use crate::tokens::Tokens;
 
 /// A model that reconstructs spectra: [`ConvAutoencoder`](crate::ConvAutoencoder) or
@@ -54,8 +54,7 @@ pub trait Autoencoder: for<'a> Model<Batch<'a> = Tokens<'a>> {
 
     #[doc(hidden)]
     fn part_rows(&self, tokens: &Tokens<'_>) -> usize {
-        #[cfg(feature = "flex")]
-        if self.device() == Device::flex() {
+        if is_flex(&self.device()) {
             return Self::PART_ROWS;
         }
         tokens.rows().max(1)

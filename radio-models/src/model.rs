@@ -215,6 +215,18 @@ pub struct Origin {
     pub data: Option<String>,
 }
 
+/// Is it the device on which most operations take one thread, so that parts of a batch go side by side?
+pub(crate) fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    let flex = *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    let flex = {
+        let _ = device;
+        false
+    };
+    flex
+}
+
 /// Numbers in the memory of the model's device, with autodiff where the model has it.
 pub(crate) fn upload<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))

@@ -17,7 +17,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{Error, Result, check_shape};
 use crate::layers::Parameters;
-use crate::model::{About, Model, Sizes, check_sizes, upload};
+use crate::model::{About, Model, Sizes, check_sizes, is_flex, upload};
 use crate::trainer::TrainerOptions;
 use heard::{Heard, gather};
 use layer::SageLayer;
@@ -329,11 +329,11 @@ impl Model for GraphSage {
     }
 
     fn parts<'b>(&self, batch: &'b NodeBatch<'_>) -> Vec<NodeBatch<'b>> {
-        #[cfg(feature = "flex")]
-        if self.device() == Device::flex() {
-            return batch.parts();
+        if is_flex(&self.device()) {
+            batch.parts()
+        } else {
+            vec![batch.whole()]
         }
-        vec![batch.whole()]
     }
 }
 
