@@ -80,12 +80,15 @@ impl<'a> NodeBatch<'a> {
     /// Some seeds each, with their neighbourhoods; the whole, where they are few, or what they hear of is much the same.
     pub(super) fn parts(&self) -> Vec<NodeBatch<'_>> {
         let seeds = self.sample.within(0);
+        if seeds <= PART {
+            return vec![self.whole()];
+        }
         let most = OVERLAP * self.sample.nodes().len() as f64;
         let (mut parts, mut nodes) = (Vec::new(), 0);
         for start in (0..seeds).step_by(PART) {
             let part = self.sample.part(start..seeds.min(start + PART));
             nodes += part.nodes().len();
-            if nodes as f64 > most || seeds <= PART {
+            if nodes as f64 > most {
                 return vec![self.whole()];
             }
             parts.push(NodeBatch {
