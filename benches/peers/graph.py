@@ -33,12 +33,17 @@ def nearest(positions):
     return near[:, 1:].astype(np.uint32)
 
 
-print("| points | CPU ms | wall ms |\n|---|---|---|")
-for n in [int(n) for n in sys.argv[1:]] or [100_000, 1_000_000]:
-    positions, times = points(n), []
-    for _ in range(RUNS):
-        cpu, wall = time.process_time(), time.perf_counter()
-        nearest(positions)
-        times.append((time.process_time() - cpu, time.perf_counter() - wall))
-    cpu, wall = (1e3 * statistics.median(part) for part in zip(*times))
-    print(f"| {n} | {cpu:.0f} | {wall:.0f} |", flush=True)
+def main(sizes):
+    print("| points | CPU ms | wall ms |\n|---|---|---|")
+    for n in sizes:
+        positions, times = points(n), []
+        for _ in range(RUNS):
+            cpu, wall = time.process_time(), time.perf_counter()
+            nearest(positions)
+            times.append((time.process_time() - cpu, time.perf_counter() - wall))
+        cpu, wall = (1e3 * statistics.median(part) for part in zip(*times))
+        print(f"| {n} | {cpu:.0f} | {wall:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(n) for n in sys.argv[1:]] or [100_000, 1_000_000])

@@ -49,6 +49,8 @@ from torch_geometric.nn import SAGEConv
 from torch_geometric.sampler import NodeSamplerInput
 from torch_geometric.utils import to_undirected, trim_to_layer
 
+from graph import points
+
 try:
     from torch_cluster import knn_graph
 except ImportError:
@@ -57,15 +59,6 @@ except ImportError:
 SEED, NEIGHBOURS, RUNS, THREADS = 1, 16, 3, 2
 SEEDS, BATCH, FAN_OUTS, FEW = 100_000, 1024, [15, 10], 20
 FEATURES, HIDDEN, CLASSES, PART = 16, 64, 4, 16_384
-
-
-def points(n):
-    """Half of them uniform, half in clumps of 50 within 0.3, at a mean separation of 1; in no order."""
-    random = np.random.default_rng(SEED)
-    side = n ** (1 / 3)
-    centres = random.uniform(0, side, (n // 100 + 1, 3))
-    clumped = centres[random.integers(len(centres), size=n)] + random.uniform(-0.3, 0.3, (n, 3))
-    return np.where(random.random((n, 1)) < 0.5, clumped, random.uniform(0, side, (n, 3)))
 
 
 def cpu():
