@@ -58,52 +58,36 @@ impl Graph {
     ///
     /// # Complexity
     ///
-    /// O(nodes + edges log degree), in parallel. Memory for the neighbours twice over, while it is made.
+    /// O(nodes + edges log degree), in parallel. Memory for the graph once more and for the result twice, while it is made.
     #[must_use]
     pub fn symmetric(&self) -> Self {
-        let count: Vec<AtomicU32> = (0..self.nodes())
-            .map(|node| AtomicU32::new(self.degree(node) as u32))
-            .collect();
+        // By how many others each node is named, and by whom, in any order.
+        let naming: Vec<AtomicU32> = (0..self.nodes()).map(|_| AtomicU32::new(0)).collect();
         self.neighbours.par_iter().for_each(|&to| {
-            count[to as usize].fetch_add(1, Ordering::Relaxed);
+            naming[to as usize].fetch_add(1, Ordering::Relaxed);
         });
-        let degrees: Vec<u32> = count.into_iter().map(AtomicU32::into_inner).collect();
+        let degrees: Vec<u32> = naming.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let starts = starts(&degrees);
-        // Both ways, in any order.
-        let both: Vec<AtomicU32> = (0..2 * self.edges())
-            .into_par_iter()
-            .map(|_| AtomicU32::new(0))
-            .collect();
-        let taken: Vec<AtomicU32> = (0..self.nodes()).map(|_| AtomicU32::new(0)).collect();
-        let put = |node: usize, neighbour: u32| {
-            let at = starts[node] + taken[node].fetch_add(1, Ordering::Relaxed) as usize;
-            both[at].store(neighbour, Ordering::Relaxed);
-        };
+        let back: Vec<AtomicU32> = (0..self.edges()).into_par_iter().map(|_| AtomicU32::new(0)).collect();
         (0..self.nodes()).into_par_iter().for_each(|node| {
-            for &neighbour in self.neighbours(node) {
-                put(node, neighbour);
-                put(neighbour as usize, node as u32);
+            for &to in self.neighbours(node) {
+                let left = naming[to as usize].fetch_sub(1, Ordering::Relaxed);
+                back[starts[to as usize] + left as usize - 1].store(node as u32, Ordering::Relaxed);
             }
         });
-        let parts = degrees
-            .par_chunks(NODES)
-            .zip(starts.par_chunks(NODES))
-            .map(|(degrees, starts)| {
-                let (mut kept, mut neighbours, mut row) = (Vec::with_capacity(degrees.len()), Vec::new(), Vec::new());
-                for (&degree, &start) in degrees.iter().zip(starts) {
-                    row.clear();
-                    row.extend(
-                        both[start..start + degree as usize]
-                            .iter()
-                            .map(|node| node.load(Ordering::Relaxed)),
-                    );
-                    row.sort_unstable();
-                    row.dedup();
-                    kept.push(row.len() as u32);
-                    neighbours.extend_from_slice(&row);
-                }
-                (kept, neighbours)
-            });
+        let parts = (0..self.nodes().div_ceil(NODES)).into_par_iter().map(|part| {
+            let nodes = part * NODES..self.nodes().min((part + 1) * NODES);
+            let (mut kept, mut neighbours) = (Vec::with_capacity(nodes.len()), Vec::new());
+            for node in nodes {
+                let (row, naming) = (neighbours.len(), &back[starts[node]..][..degrees[node] as usize]);
+                neighbours.extend_from_slice(self.neighbours(node));
+                neighbours.extend(naming.iter().map(|node| node.load(Ordering::Relaxed)));
+                let length = sorted_once(&mut neighbours[row..]);
+                neighbours.truncate(row + length);
+                kept.push(length as u32);
+            }
+            (kept, neighbours)
+        });
         Self::from_parts(parts.collect())
     }
 }
@@ -117,4 +101,17 @@ fn starts(degrees: &[u32]) -> Vec<usize> {
         start
     });
     next.collect()
+}
+
+/// Sorts a row, moves what is there several times behind the rest, and says how long that is.
+fn sorted_once(row: &mut [u32]) -> usize {
+    row.sort_unstable();
+    let mut length = 0;
+    for at in 0..row.len() {
+        if length == 0 || row[at] != row[length - 1] {
+            row[length] = row[at];
+            length += 1;
+        }
+    }
+    length
 }

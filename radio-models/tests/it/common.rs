@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, Array3, Axis};
+use radio_models::burn::module::{Module, ModuleVisitor, Param};
+use radio_models::burn::optim::GradientsParams;
 use radio_models::burn::store::{ModuleSnapshot, bridge};
-use radio_models::burn::tensor::Device;
+use radio_models::burn::tensor::{Device, Tensor};
 use radio_models::{ConvAutoencoder, ConvAutoencoderConfig, Model, Tokens};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -198,4 +200,31 @@ impl Weights {
         }
         y.to_vec()
     }
+}
+
+/// Every gradient of a model, one after the other.
+pub(crate) fn all_gradients(model: &impl Module, gradients: &GradientsParams) -> Vec<f64> {
+    struct Gradients<'a> {
+        gradients: &'a GradientsParams,
+        numbers: Vec<f64>,
+    }
+    impl ModuleVisitor for Gradients<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.gradients.get::<D>(param.id).unwrap().into_data();
+            self.numbers.extend(gradient.iter::<f64>());
+        }
+    }
+    let mut visitor = Gradients {
+        gradients,
+        numbers: Vec::new(),
+    };
+    model.visit(&mut visitor);
+    visitor.numbers
+}
+
+/// By how much two gradients differ, in lengths of the second one.
+pub(crate) fn relative_difference(found: &[f64], expected: &[f64]) -> f64 {
+    let length = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = length(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+    difference / length(&mut expected.iter().copied())
 }

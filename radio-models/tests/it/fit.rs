@@ -4,15 +4,13 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
-use radio_models::burn::module::{ModuleVisitor, Param};
 use radio_models::burn::optim::GradientsParams;
-use radio_models::burn::tensor::Tensor;
 use radio_models::{
     Autoencoder, ConvAutoencoder, ConvAutoencoderConfig, Ending, Error, MaskedAutoencoder, MaskedAutoencoderConfig,
     Model, Position, Sizes, Tokens, Trainer, TrainerOptions,
 };
 
-use crate::common::{Batch, device, small, survey};
+use crate::common::{Batch, all_gradients, device, relative_difference, small, survey};
 
 const TOKENS: usize = 9;
 const PATCH: usize = 8;
@@ -57,30 +55,12 @@ fn owned(batch: &Batch) -> Tokens<'static> {
     Tokens::new(ids, values, errors, wavelength, snr).unwrap()
 }
 
-/// Every gradient, one after the other.
-struct Gradients<'a> {
-    gradients: &'a GradientsParams,
-    numbers: Vec<f64>,
-}
-
-impl ModuleVisitor for Gradients<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self.gradients.get::<D>(param.id).unwrap().into_data();
-        self.numbers.extend(gradient.iter::<f64>());
-    }
-}
-
 /// Sum of squares, pixels and gradients of one batch.
 fn gradients<M: Autoencoder>(model: &M, batch: &Batch) -> (f64, usize, Vec<f64>) {
     let (squares, good) = model.loss(&batch.tokens(), 0.05, 3).unwrap().unwrap();
     let value = squares.clone().into_data().iter::<f64>().next().unwrap();
     let gradients = GradientsParams::from_grads(squares.backward(), model);
-    let mut visitor = Gradients {
-        gradients: &gradients,
-        numbers: Vec::new(),
-    };
-    model.visit(&mut visitor);
-    (value, good, visitor.numbers)
+    (value, good, all_gradients(model, &gradients))
 }
 
 /// The gradient of a window is that of one batch of all its rows: 1e-6 of its length, f32 sums in another order.
@@ -101,9 +81,7 @@ fn windows_are_batches<M: Autoencoder>(model: M) {
     }
     assert_eq!(count, good);
     assert!((sum / value - 1.0).abs() < 1e-6, "{sum} {value}");
-    let length = |numbers: &[f64]| numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let difference: Vec<f64> = added.iter().zip(&expected).map(|(a, b)| a - b).collect();
-    let relative = length(&difference) / length(&expected);
+    let relative = relative_difference(&added, &expected);
     assert!(relative < 1e-6, "{relative}");
 }
 

@@ -3,9 +3,8 @@
 use std::num::NonZeroUsize;
 
 use ndarray::Array2;
-use radio_models::burn::module::{Module, ModuleVisitor, Param};
+use radio_models::burn::module::Module;
 use radio_models::burn::optim::GradientsParams;
-use radio_models::burn::tensor::Tensor;
 use radio_models::{
     Aggregation, Error, Graph, GraphSage, GraphSageConfig, Model, NeighborSampler, NodeBatch, Position, Trainer,
     TrainerOptions,
@@ -13,7 +12,7 @@ use radio_models::{
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::common::{Weights, device, normal};
+use crate::common::{Weights, all_gradients, device, normal, relative_difference};
 
 const CLASSES: usize = 3;
 const INPUTS: usize = 5;
@@ -178,29 +177,12 @@ fn models_equal_their_formulas() {
     }
 }
 
-struct Gradients<'a> {
-    gradients: &'a GradientsParams,
-    numbers: Vec<f64>,
-}
-
-impl ModuleVisitor for Gradients<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self.gradients.get::<D>(param.id).unwrap().into_data();
-        self.numbers.extend(gradient.iter::<f64>());
-    }
-}
-
 /// Sum of losses, weight and gradients.
 fn gradients(model: &GraphSage, batch: &NodeBatch<'_>) -> (f64, f64, Vec<f64>) {
     let (losses, weight) = model.loss(batch, Some(4)).unwrap().unwrap();
     let value = losses.clone().into_data().iter::<f64>().next().unwrap();
     let gradients = GradientsParams::from_grads(losses.backward(), model);
-    let mut visitor = Gradients {
-        gradients: &gradients,
-        numbers: Vec::new(),
-    };
-    model.visit(&mut visitor);
-    (value, weight, visitor.numbers)
+    (value, weight, all_gradients(model, &gradients))
 }
 
 /// With all neighbours, and also with what is left out at random: 1e-6 of the length of the gradient.
@@ -222,9 +204,7 @@ fn a_window_has_the_gradient_of_one_batch() {
             sum.iter_mut().zip(part.2).for_each(|(sum, x)| *sum += x);
         }
         assert!((value / whole.0 - 1.0).abs() < 1e-6 && (weight / whole.1 - 1.0).abs() < 1e-9);
-        let length = |numbers: &[f64]| numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let difference: Vec<f64> = sum.iter().zip(&whole.2).map(|(a, b)| a - b).collect();
-        let relative = length(&difference) / length(&whole.2);
+        let relative = relative_difference(&sum, &whole.2);
         assert!(relative < 1e-6, "{aggregation:?} {relative}");
     }
 }
