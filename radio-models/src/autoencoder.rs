@@ -69,6 +69,9 @@ pub trait Autoencoder: for<'a> Model<Batch<'a> = Tokens<'a>> {
     ) -> Result<()>;
 }
 
+/// What is hidden in validation: no training has as many steps.
+pub(crate) const VALIDATION: u64 = u64::MAX - 1;
+
 /// Are these tokens of the kind that the model was made for?
 pub(crate) fn fits<M: Autoencoder>(model: &M, tokens: &Tokens<'_>) -> Result<()> {
     let [token_count, patch] = model.shape();

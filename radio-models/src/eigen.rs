@@ -19,44 +19,45 @@ pub(crate) fn eigenvalues([xx, yy, zz, xy, xz, yz]: [f64; 6]) -> [f64; 3] {
     [largest, 3.0 * mean - largest - smallest, smallest]
 }
 
+/// The same, slowly: rotates what is outside the diagonal away until there is none (Jacobi 1846).
+#[cfg(test)]
+#[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
+pub(crate) fn by_rotations(matrix: [f64; 6]) -> [f64; 3] {
+    let [xx, yy, zz, xy, xz, yz] = matrix;
+    let mut m = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]];
+    for _ in 0..100 {
+        for (p, q) in [(0, 1), (0, 2), (1, 2)] {
+            if m[p][q] == 0.0 {
+                continue;
+            }
+            let theta = 0.5 * (2.0 * m[p][q]).atan2(m[q][q] - m[p][p]);
+            let (s, c) = theta.sin_cos();
+            for k in 0..3 {
+                let (a, b) = (m[k][p], m[k][q]);
+                (m[k][p], m[k][q]) = (c * a - s * b, s * a + c * b);
+            }
+            for k in 0..3 {
+                let (a, b) = (m[p][k], m[q][k]);
+                (m[p][k], m[q][k]) = (c * a - s * b, s * a + c * b);
+            }
+        }
+    }
+    let mut values = [m[0][0], m[1][1], m[2][2]];
+    values.sort_by(|a, b| b.total_cmp(a));
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Rotates the largest element outside the diagonal away until there is none (Jacobi 1846).
-    #[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
-    fn slow(matrix: [f64; 6]) -> [f64; 3] {
-        let [xx, yy, zz, xy, xz, yz] = matrix;
-        let mut m = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]];
-        for _ in 0..100 {
-            for (p, q) in [(0, 1), (0, 2), (1, 2)] {
-                if m[p][q] == 0.0 {
-                    continue;
-                }
-                let theta = 0.5 * (2.0 * m[p][q]).atan2(m[q][q] - m[p][p]);
-                let (s, c) = theta.sin_cos();
-                for k in 0..3 {
-                    let (a, b) = (m[k][p], m[k][q]);
-                    (m[k][p], m[k][q]) = (c * a - s * b, s * a + c * b);
-                }
-                for k in 0..3 {
-                    let (a, b) = (m[p][k], m[q][k]);
-                    (m[p][k], m[q][k]) = (c * a - s * b, s * a + c * b);
-                }
-            }
-        }
-        let mut values = [m[0][0], m[1][1], m[2][2]];
-        values.sort_by(|a, b| b.total_cmp(a));
-        values
-    }
-
     proptest! {
         #[test]
         fn equals_rotations(matrix in prop::array::uniform6(prop_oneof![-1.0..1.0f64, Just(0.0), Just(0.5), -1e-9..1e-9f64])) {
             let scale = matrix.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-            for (fast, slow) in eigenvalues(matrix).into_iter().zip(slow(matrix)) {
+            for (fast, slow) in eigenvalues(matrix).into_iter().zip(by_rotations(matrix)) {
                 prop_assert!((fast - slow).abs() <= 1e-7 * scale, "{} {}", fast, slow);
             }
         }

@@ -117,13 +117,14 @@ pub trait Model: Module + ModuleSnapshot + Sync + Sealed {
         checkpoint::fingerprint(self)
     }
 
-    /// The sum of the losses of what the batch has to learn from, shape `(1)`, and how much that is; `None` where there is nothing.
+    /// The sum of the losses of what the batch has to learn from, shape `(1)`, and how much that is; `None` where there is nothing. What is at
+    /// random depends on `draw`; without one, in validation, it is always the same.
     #[doc(hidden)]
     fn summed_loss(
         &self,
         batch: &Self::Batch<'_>,
         options: &TrainerOptions,
-        draw: u64,
+        draw: Option<u64>,
     ) -> Result<Option<(Tensor<1>, f64)>>;
 
     /// Parts of a batch that are computed by themselves, side by side. Which they are does not depend on the number of threads, so

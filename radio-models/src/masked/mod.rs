@@ -10,7 +10,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
-use crate::autoencoder::{Autoencoder, fits, parts, read_into, squares};
+use crate::autoencoder::{Autoencoder, VALIDATION, fits, parts, read_into, squares};
 use crate::error::{Error, Result};
 use crate::layers::{Norm, Parameters};
 use crate::model::{About, Model, Sizes, check_sizes, read, upload};
@@ -253,9 +253,9 @@ impl Model for MaskedAutoencoder {
         &self,
         tokens: &Tokens<'_>,
         options: &TrainerOptions,
-        draw: u64,
+        draw: Option<u64>,
     ) -> Result<Option<(Tensor<1>, f64)>> {
-        let loss = self.loss(tokens, options.sigma_floor, draw)?;
+        let loss = self.loss(tokens, options.sigma_floor, draw.unwrap_or(VALIDATION))?;
         Ok(loss.map(|(squares, good)| (squares, good as f64)))
     }
 

@@ -99,27 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// The eigenvalues by Jacobi's rotations, which make the matrix more and more diagonal.
-    fn eigenvalues([xx, xy, xz, yy, yz, zz]: [f64; 6]) -> [f64; 3] {
-        let mut a = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]];
-        for _ in 0..30 {
-            for (p, q) in [(0, 1), (0, 2), (1, 2)] {
-                let angle = 0.5 * (2.0 * a[p][q]).atan2(a[q][q] - a[p][p]);
-                let (sin, cos) = angle.sin_cos();
-                let turn = |x: f64, y: f64| (cos * x - sin * y, sin * x + cos * y);
-                for row in &mut a {
-                    (row[p], row[q]) = turn(row[p], row[q]);
-                }
-                let (mut first, mut second) = (a[p], a[q]);
-                for (x, y) in first.iter_mut().zip(&mut second) {
-                    (*x, *y) = turn(*x, *y);
-                }
-                (a[p], a[q]) = (first, second);
-            }
-        }
-        [a[0][0], a[1][1], a[2][2]]
-    }
+    use crate::eigen::by_rotations;
 
     fn config() -> ProptestConfig {
         ProptestConfig {
@@ -142,7 +122,8 @@ mod tests {
             ],
             threshold in prop_oneof![Just(0.2), -1.5..1.5f64],
         ) {
-            let values = eigenvalues(tensor);
+            let [xx, xy, xz, yy, yz, zz] = tensor;
+            let values = by_rotations([xx, yy, zz, xy, xz, yz]);
             prop_assert!((values.iter().sum::<f64>() - tensor[0] - tensor[3] - tensor[5]).abs() < 1e-12);
             // Rounding may decide for one that is equal to the threshold.
             prop_assume!(values.iter().all(|value| (value - threshold).abs() > 1e-9));

@@ -54,7 +54,8 @@ impl GraphSage {
         let (inputs, last) = (config.inputs_of(depth), depth + 1 == self.layers.len());
         let spoken = match config.aggregation {
             Aggregation::Pool => Some(of_chunks(given, inputs, inputs, |_, rows| {
-                layer.spoken(upload(rows.to_vec(), [rows.len() / inputs, inputs], &device))
+                let rows = upload(rows.to_vec(), [rows.len() / inputs, inputs], &device);
+                layer.spoken(rows, self.about.precision)
             })?),
             Aggregation::Mean | Aggregation::Max => None,
         };

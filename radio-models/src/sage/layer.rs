@@ -43,9 +43,9 @@ impl SageLayer {
     }
 
     /// What neighbours hear of nodes, `(n, d)` to `(n, d)`.
-    pub(super) fn spoken(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(super) fn spoken(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         match &self.pool {
-            Some(pool) => relu(pool.forward(x)),
+            Some(pool) => relu(precision.linear(pool, x)),
             None => x,
         }
     }
@@ -166,7 +166,7 @@ mod tests {
         };
         assert!(by_degree().parts.len() > 3);
         let convolve = |layer: &SageLayer, x: Tensor<2>, heard: Heard, aggregation| -> Tensor<2> {
-            let heard = heard.of(&layer.spoken(x.clone()), aggregation);
+            let heard = heard.of(&layer.spoken(x.clone(), Precision::Full), aggregation);
             layer.linear(x, heard, Precision::Full)
         };
         let cases = [

@@ -264,7 +264,11 @@ impl GraphSage {
     fn told(&self, layer: &SageLayer, x: Tensor<2>, heard: Heard, rows: usize) -> (Tensor<2>, Tensor<2>) {
         let own = x.clone().narrow(0, 0, rows);
         // What nobody hears is not computed: autodiff would keep it for ever.
-        let spoken = if heard.is_silent() { x } else { layer.spoken(x) };
+        let spoken = if heard.is_silent() {
+            x
+        } else {
+            layer.spoken(x, self.about.precision)
+        };
         (own, heard.of(&spoken, self.about.config.aggregation))
     }
 }
@@ -323,9 +327,9 @@ impl Model for GraphSage {
         &self,
         batch: &NodeBatch<'_>,
         _options: &TrainerOptions,
-        draw: u64,
+        draw: Option<u64>,
     ) -> Result<Option<(Tensor<1>, f64)>> {
-        self.loss(batch, (draw < u64::MAX - 1).then_some(draw))
+        self.loss(batch, draw)
     }
 
     fn parts<'b>(&self, batch: &'b NodeBatch<'_>) -> Vec<NodeBatch<'b>> {

@@ -251,7 +251,7 @@ impl<M: Model> Trainer<M> {
         model.fits(batch)?;
         let (parts, options) = (model.parts(batch), &self.options);
         let parts = parts.par_iter().map(|part| {
-            Ok(match model.summed_loss(part, options, u64::MAX - 1)? {
+            Ok(match model.summed_loss(part, options, None)? {
                 Some((losses, good)) => (f64::from(scalar(losses)?), good),
                 None => (0.0, 0.0),
             })
@@ -329,7 +329,7 @@ fn gradient<M: Model>(
     options: &TrainerOptions,
     draw: u64,
 ) -> Result<Option<(Tensor<1>, f64, GradientsParams)>> {
-    let Some((losses, good)) = model.summed_loss(part, options, draw)? else {
+    let Some((losses, good)) = model.summed_loss(part, options, Some(draw))? else {
         return Ok(None);
     };
     let gradients = GradientsParams::from_grads(losses.backward(), model);
