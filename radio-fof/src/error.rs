@@ -39,14 +39,16 @@ pub enum Error {
         /// Number of columns found.
         columns: usize,
     },
-    /// Two columns of one survey differ in length.
-    #[error("{column} has {found} rows but ra has {expected}: every column needs one value per galaxy")]
+    /// Two columns that belong together differ in length.
+    #[error("{column} has {found} rows but {first} has {expected}: every column needs one value per row")]
     Length {
         /// Name of the column.
         column: &'static str,
         /// Its number of rows.
         found: usize,
-        /// The number of rows of `ra`.
+        /// The column that it is compared with.
+        first: &'static str,
+        /// The number of rows of that column.
         expected: usize,
     },
     /// Rows are counted in 32 bits: cut the data into pieces.

@@ -3,14 +3,14 @@
 //! Cells are so small that all points of a cell are friends. What is left is to find out which cells touch, and one
 //! pair of friends settles that: crowded places, where the naive search drowns in pairs, become the cheap ones.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use rayon::prelude::*;
 
-use crate::cells::{Cells, MAX_CELLS, pieces};
-use crate::labels::number_groups;
+use crate::cells::{Cells, Keys, MAX_CELLS, pieces};
 use crate::metric::Metric;
+use crate::positions::Positions;
 use crate::sets::DisjointSets;
-
-use ndarray::Array1;
 
 /// Cells are smaller than b / √3, whose diagonal is b, by this part of it. It covers the rounding of the quotients
 /// that become cell coordinates (at most 2^21 · 2^-52) a thousand times over.
@@ -31,49 +31,45 @@ fn reach(length: f64, side: f64) -> u64 {
 pub(crate) struct Grid {
     origin: [f64; 3],
     side: f64,
+    /// Number of cells along an axis.
+    cells: u64,
     /// Cells of friends are at most this far apart along an axis.
     reach: u64,
-    /// Number of cells along an axis, where the box is periodic.
-    wraps: Option<u64>,
+    is_periodic: bool,
 }
 
 impl Grid {
-    /// The grid for linking `points` at the length of `metric`; `None` if its coordinates would not fit in the keys.
-    pub(crate) fn new(points: &[[f64; 3]], metric: Metric) -> Option<Self> {
+    /// The grid for linking the `rows` points at the length of `metric`; `None` if its coordinates would not fit in the
+    /// keys.
+    pub(crate) fn new(points: &impl Positions, rows: usize, metric: Metric) -> Option<Self> {
         let side = metric.length() / 3_f64.sqrt() * (1.0 - MARGIN);
         if let Some(box_size) = metric.box_size() {
             let cells = (box_size / side).ceil();
-            let fits = cells <= MAX_CELLS as f64;
             let side = box_size / cells;
-            return fits.then(|| Self {
+            return (cells <= MAX_CELLS as f64).then(|| Self {
                 origin: [0.0; 3],
                 side,
+                cells: cells as u64,
                 reach: reach(metric.length(), side),
-                wraps: Some(cells as u64),
+                is_periodic: true,
             });
         }
-        let mut low = [f64::INFINITY; 3];
-        let mut high = [f64::NEG_INFINITY; 3];
-        for point in points {
-            for axis in 0..3 {
-                low[axis] = low[axis].min(point[axis]);
-                high[axis] = high[axis].max(point[axis]);
-            }
-        }
-        let fits = (0..3).all(|axis| (high[axis] - low[axis]) / side < (MAX_CELLS - 1) as f64);
-        fits.then_some(Self {
+        let (low, high) = bounds(points, rows);
+        let widest = (0..3).map(|axis| (high[axis] - low[axis]) / side).fold(0.0, f64::max);
+        (widest < (MAX_CELLS - 1) as f64).then(|| Self {
             origin: low,
             side,
+            cells: widest as u64 + 1,
             reach: reach(metric.length(), side),
-            wraps: None,
+            is_periodic: false,
         })
     }
 
-    /// Links the points and numbers the groups.
-    pub(crate) fn link(&self, points: &[[f64; 3]], metric: Metric, min_members: usize) -> Array1<i64> {
-        let key_of = |(i, point): (usize, &[f64; 3])| (Cells::key(self.cell(point)), i as u32);
-        let cells = Cells::new(points.par_iter().enumerate().map(key_of).collect());
-        let sorted: Vec<[f64; 3]> = cells.order().par_iter().map(|&i| points[i as usize]).collect();
+    /// Links the points: the result has a number for each, which is the same for all of a group and below `rows`.
+    pub(crate) fn link(&self, points: &impl Positions, rows: usize, metric: Metric) -> Vec<u32> {
+        let keys = Keys::new(self.cells);
+        let cells = Cells::new(keys, rows, |row| keys.key(self.cell(&points.at(row))));
+        let sorted: Vec<[f64; 3]> = cells.order().par_iter().map(|&row| points.at(row as usize)).collect();
 
         let sets = DisjointSets::new(cells.len());
         let visit = |a: usize, b: usize| {
@@ -88,22 +84,45 @@ impl Grid {
             }
         };
         pieces(cells.len()).for_each(|piece| cells.near_pairs(piece, self.reach, visit));
-        if let Some(side) = self.wraps {
-            cells.wrapped_pairs(side, self.reach, visit);
+        if self.is_periodic {
+            pieces(cells.len()).for_each(|piece| cells.wrapped_pairs(piece, self.cells, self.reach, visit));
         }
+        drop(sorted);
 
-        let mut roots = vec![0; points.len()];
-        for cell in 0..cells.len() {
-            let root = sets.find(cell as u32);
-            for &point in &cells.order()[cells.slots(cell)] {
-                roots[point as usize] = root;
+        let roots: Vec<AtomicU32> = (0..rows).into_par_iter().map(|_| AtomicU32::new(0)).collect();
+        pieces(cells.len()).for_each(|piece| {
+            for cell in piece {
+                let root = sets.find(cell as u32);
+                for &row in &cells.order()[cells.slots(cell)] {
+                    roots[row as usize].store(root, Relaxed);
+                }
             }
-        }
-        number_groups(&roots, cells.len(), min_members)
+        });
+        roots.into_iter().map(AtomicU32::into_inner).collect()
     }
 
+    #[inline]
     fn cell(&self, point: &[f64; 3]) -> [u64; 3] {
-        let last = self.wraps.map_or(MAX_CELLS, |cells| cells) - 1;
-        [0, 1, 2].map(|axis| (((point[axis] - self.origin[axis]) / self.side) as u64).min(last))
+        let along = |axis: usize| (((point[axis] - self.origin[axis]) / self.side) as u64).min(self.cells - 1);
+        [along(0), along(1), along(2)]
     }
+}
+
+/// The smallest and the largest coordinates.
+fn bounds(points: &impl Positions, rows: usize) -> ([f64; 3], [f64; 3]) {
+    let none = || ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    let join = |(low, high): ([f64; 3], [f64; 3]), (other_low, other_high): ([f64; 3], [f64; 3])| {
+        (
+            [0, 1, 2].map(|axis| f64::min(low[axis], other_low[axis])),
+            [0, 1, 2].map(|axis| f64::max(high[axis], other_high[axis])),
+        )
+    };
+    pieces(rows)
+        .map(|piece| {
+            piece.fold(none(), |bounds, row| {
+                let point = points.at(row);
+                join(bounds, (point, point))
+            })
+        })
+        .reduce(none, join)
 }

@@ -135,11 +135,7 @@ impl RedshiftFof {
         survey.check()?;
         let galaxies = self.galaxies(survey)?;
         let sets = sky::link(&galaxies);
-        let roots: Vec<u32> = (0..galaxies.len() as u32)
-            .into_par_iter()
-            .map(|i| sets.find(i))
-            .collect();
-        Ok(number_groups(&roots, galaxies.len(), self.min_members))
+        Ok(number_groups(&sets.into_roots(), self.min_members))
     }
 
     fn check(&self) -> Result<()> {

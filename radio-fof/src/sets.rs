@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use rayon::prelude::*;
+
 /// A union-find forest over `0..len`. The root of a set is its smallest member, whatever the order of the unions was,
 /// so the result does not depend on threads.
 ///
@@ -17,8 +19,16 @@ impl DisjointSets {
     /// Every element alone. `len` must have passed `check_rows`.
     pub(crate) fn new(len: usize) -> Self {
         Self {
-            parent: (0..len as u32).map(AtomicU32::new).collect(),
+            parent: (0..len as u32).into_par_iter().map(AtomicU32::new).collect(),
         }
+    }
+
+    /// The smallest member of every element's set.
+    pub(crate) fn into_roots(self) -> Vec<u32> {
+        (0..self.parent.len() as u32)
+            .into_par_iter()
+            .map(|i| self.find(i))
+            .collect()
     }
 
     /// The smallest member of the set of `element`.

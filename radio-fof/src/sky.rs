@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::cells::Cells;
+use crate::cells::{Cells, Keys};
 use crate::sets::DisjointSets;
 
 /// Slices and cells are larger than needed by this part, which covers the rounding of the quotients that number them.
@@ -89,8 +89,9 @@ fn link_slice(galaxies: &[Galaxy], members: &[u32], near: usize, sets: &Disjoint
     let largest = members.iter().map(|&i| galaxies[i as usize].theta).fold(0.0, f64::max);
     let side = (largest * (1.0 + MARGIN)).max(SMALLEST_CELL);
     let cell = |direction: [f64; 3]| direction.map(|x| ((1.0 + x) / side) as u64);
-    let key_of = |(position, &i): (usize, &u32)| (Cells::key(cell(galaxies[i as usize].direction)), position as u32);
-    let cells = Cells::new(members.iter().enumerate().map(key_of).collect());
+    let keys = Keys::new((2.0 / side) as u64 + 1);
+    let key_of = |position: usize| keys.key(cell(galaxies[members[position] as usize].direction));
+    let cells = Cells::new(keys, members.len(), key_of);
 
     // Copied in the order of cells, so that the inner loop reads memory in order.
     let sorted: Vec<(Galaxy, u32, bool)> = cells

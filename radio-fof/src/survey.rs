@@ -76,6 +76,7 @@ impl<'a> Survey<'a> {
                 return Err(Error::Length {
                     column,
                     found: values.len(),
+                    first: "ra",
                     expected,
                 });
             }

@@ -2,19 +2,17 @@
 //! that a grid of cells as small as the linking length cannot be numbered.
 
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
-use ndarray::Array1;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::labels::number_groups;
 use crate::metric::Metric;
 use crate::sets::DisjointSets;
 
 /// The tree is asked for a little more than the linking length; the metric decides.
 const MARGIN: f64 = 1e-6;
 
-/// Links the points and numbers the groups.
-pub(crate) fn link(points: &[[f64; 3]], metric: Metric, min_members: usize) -> Result<Array1<i64>> {
+/// Links the points: the result has a number for each, which is the same for all of a group and below their number.
+pub(crate) fn link(points: &[[f64; 3]], metric: Metric) -> Result<Vec<u32>> {
     let sets = DisjointSets::new(points.len());
 
     // Outliers are often one fill value many times over. Equal points are friends, and the tree sees one of them.
@@ -49,8 +47,7 @@ pub(crate) fn link(points: &[[f64; 3]], metric: Metric, min_members: usize) -> R
         }
     });
 
-    let roots: Vec<u32> = (0..points.len() as u32).into_par_iter().map(|i| sets.find(i)).collect();
-    Ok(number_groups(&roots, points.len(), min_members))
+    Ok(sets.into_roots())
 }
 
 /// The point and, in a periodic box, its copies beyond the faces that it is close to.

@@ -82,7 +82,7 @@ fn narrow_boxes_close_on_themselves_too() {
 fn bad_options_are_refused() {
     #[track_caller]
     fn check(fof: &Fof, option: &str) {
-        match fof.link(Array2::zeros((0, 3)).view()) {
+        match fof.link(Array2::<f64>::zeros((0, 3)).view()) {
             Err(Error::Option { name, .. }) => assert_eq!(name, option),
             other => panic!("{other:?}"),
         }
@@ -95,7 +95,7 @@ fn bad_options_are_refused() {
 
     #[track_caller]
     fn check_message(fof: &Fof, message: &str) {
-        let error = fof.link(Array2::zeros((0, 3)).view()).unwrap_err();
+        let error = fof.link(Array2::<f64>::zeros((0, 3)).view()).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
     check_message(
@@ -137,14 +137,14 @@ fn bad_data_is_refused_by_row() {
         [-0.1, 0.0, 0.0],
         "x at row 2 is -0.1: it must be in [0, box_size); drop the row or wrap the position",
     );
-    let error = Fof::new(1.0).link(Array2::zeros((4, 2)).view()).unwrap_err();
+    let error = Fof::new(1.0).link(Array2::<f64>::zeros((4, 2)).view()).unwrap_err();
     assert_eq!(error, Error::Shape { rows: 4, columns: 2 });
 }
 
 #[test]
 fn any_memory_layout_will_do() {
     let xyz = array![[0.0, 0.0, 0.0], [0.0, 0.5, 0.0], [7.0, 0.0, 0.0]];
-    let mut column_major = Array2::zeros((3, 3).f());
+    let mut column_major = Array2::<f64>::zeros((3, 3).f());
     column_major.assign(&xyz);
     let reversed = xyz.slice(s![..;-1, ..]);
     assert_eq!(Fof::new(1.0).link(column_major.view()).unwrap().to_vec(), [0, 0, -1]);

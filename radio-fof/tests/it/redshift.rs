@@ -223,7 +223,7 @@ fn bad_data_is_refused_by_row() {
         assert_eq!(fof.link(survey).unwrap_err().to_string(), message);
     }
     let good = [0.5, 0.5];
-    let one_row = "has 1 rows but ra has 2: every column needs one value per galaxy";
+    let one_row = "has 1 rows but ra has 2: every column needs one value per row";
     check(&Survey::new(&good, &[0.5], &good), &format!("dec {one_row}"));
     check(&Survey::new(&good, &good, &[0.5]), &format!("z {one_row}"));
     check(
