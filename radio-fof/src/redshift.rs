@@ -7,6 +7,7 @@ use crate::cosmology::Cosmology;
 use crate::density::Density;
 use crate::error::{Error, Result, check_option};
 use crate::labels::number_groups;
+use crate::sets::DisjointSets;
 use crate::sky::{self, Galaxy};
 use crate::survey::Survey;
 
@@ -134,7 +135,8 @@ impl RedshiftFof {
         self.check()?;
         survey.check()?;
         let galaxies = self.galaxies(survey)?;
-        let sets = sky::link(&galaxies);
+        let sets = DisjointSets::new(galaxies.len());
+        sky::visit_friends(&galaxies, |i, j| sets.unite(i, j));
         Ok(number_groups(&sets.into_roots(), self.min_members))
     }
 

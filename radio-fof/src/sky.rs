@@ -1,21 +1,24 @@
 //! Linking galaxies whose linking lengths differ, across and along the line of sight.
 //!
-//! The survey is cut into slices of distance as thick as the longest reach, so friends are in the same slice or in
-//! adjacent ones. Each slice with the next is one problem on the sky: a grid on the unit sphere, as coarse as the
-//! largest angle among just these galaxies.
-
-use std::ops::Range;
+//! Along the line of sight, friends are galaxies whose intervals D ± L/2 touch. The survey is cut into slices of
+//! distance, a few linking lengths thick where the galaxies are; a galaxy is in every slice that its interval touches,
+//! and a pair is looked for in the slice where the later of its two intervals begins. So one galaxy with a long reach
+//! costs little more than itself, and no pair is looked at twice.
+//!
+//! Across it, the galaxies of a slice are sorted into a grid on the unit sphere, as coarse as the largest linking angle.
+//! Where angles differ by more than a factor of two, the large ones look among all galaxies first, and the others go on
+//! with a finer grid of their own.
 
 use rayon::prelude::*;
 
-use crate::cells::{Cells, Keys};
-use crate::sets::DisjointSets;
+use crate::cells::{Cells, Keys, pieces};
 
-/// Slices and cells are larger than needed by this part, which covers the rounding of the quotients that number them.
+/// Intervals and cells are larger than needed by this part, which covers rounding.
 const MARGIN: f64 = 1e-6;
 
-/// More slices than this would lose their order to rounding.
-const MOST_SLICES: f64 = (1_u64 << 28) as f64;
+/// Thickness of a slice in mean linking lengths of its galaxies. Thin slices hold many galaxies twice, thick ones let
+/// more pairs meet that are far apart along the line of sight.
+const THICKNESS: f64 = 4.0;
 
 /// Cells on the sphere are at least this wide (0.4 arcseconds), so that their coordinates fit in the keys.
 const SMALLEST_CELL: f64 = 2e-6;
@@ -35,87 +38,136 @@ pub(crate) struct Galaxy {
 
 impl Galaxy {
     fn is_friend_of(&self, other: &Self) -> bool {
-        let chord_squared: f64 = (0..3)
-            .map(|axis| (self.direction[axis] - other.direction[axis]).powi(2))
-            .sum();
+        let [x, y, z] = self.direction;
+        let [ox, oy, oz] = other.direction;
+        let chord_squared = (x - ox).powi(2) + (y - oy).powi(2) + (z - oz).powi(2);
         let theta = 0.5 * (self.theta + other.theta);
         (self.distance - other.distance).abs() <= 0.5 * (self.reach + other.reach) && chord_squared <= theta * theta
     }
+
+    /// Half the interval along the line of sight that its friends' intervals touch.
+    fn half_reach(&self) -> f64 {
+        0.5 * self.reach + MARGIN * (self.reach + self.distance)
+    }
+
+    /// Where its interval along the line of sight begins.
+    fn begin(&self) -> f64 {
+        self.distance - self.half_reach()
+    }
+
+    fn end(&self) -> f64 {
+        self.distance + self.half_reach()
+    }
 }
 
-/// Links all friends; the elements of the sets are the rows of `galaxies`.
-pub(crate) fn link(galaxies: &[Galaxy]) -> DisjointSets {
-    let mut order: Vec<u32> = (0..galaxies.len() as u32).collect();
-    let distance = |&i: &u32| galaxies[i as usize].distance;
-    order.par_sort_unstable_by(|i, j| distance(i).total_cmp(&distance(j)).then(i.cmp(j)));
-    let sets = DisjointSets::new(galaxies.len());
-    let slices = slices(galaxies, &order);
-    (0..slices.len()).into_par_iter().for_each(|k| {
-        let (number, near) = &slices[k];
-        let far = slices
-            .get(k + 1)
-            .filter(|(next, _)| *next == number + 1)
-            .map_or(0, |(_, far)| far.len());
-        link_slice(galaxies, &order[near.start..near.end + far], near.len(), &sets);
+/// Galaxies in a slice.
+struct Slice<'a> {
+    /// Those whose intervals begin in the slice.
+    new: &'a [(Galaxy, u32)],
+    /// Those whose intervals come in from earlier slices, as places in the list of all.
+    carried: Vec<u32>,
+}
+
+/// A galaxy in a slice, its row, and whether its interval begins there.
+#[derive(Clone, Copy)]
+struct Member {
+    galaxy: Galaxy,
+    row: u32,
+    is_new: bool,
+}
+
+/// Visits the rows (i, j) of all friends, each pair once, in no order, on all threads.
+pub(crate) fn visit_friends(galaxies: &[Galaxy], visit: impl Fn(u32, u32) + Sync) {
+    let mut rows: Vec<u32> = (0..galaxies.len() as u32).collect();
+    let begin = |&row: &u32| galaxies[row as usize].begin();
+    rows.par_sort_unstable_by(|i, j| begin(i).total_cmp(&begin(j)).then(i.cmp(j)));
+    let sorted: Vec<(Galaxy, u32)> = rows.into_par_iter().map(|row| (galaxies[row as usize], row)).collect();
+    slices(&sorted).into_par_iter().for_each(|slice| {
+        let member = |&(galaxy, row): &(Galaxy, u32), is_new| Member { galaxy, row, is_new };
+        let carried = slice
+            .carried
+            .iter()
+            .map(|&place| member(&sorted[place as usize], false));
+        let members = carried.chain(slice.new.iter().map(|new| member(new, true))).collect();
+        visit_slice(members, &visit);
     });
-    sets
 }
 
-/// The occupied slices, nearest first: their number, and where they are in `order`, which is sorted by distance.
-fn slices(galaxies: &[Galaxy], order: &[u32]) -> Vec<(u64, Range<usize>)> {
-    let (Some(&first), Some(&last)) = (order.first(), order.last()) else {
-        return Vec::new();
-    };
-    let nearest = galaxies[first as usize].distance;
-    let depth = galaxies[last as usize].distance - nearest;
-    let longest = galaxies.iter().map(|galaxy| galaxy.reach).fold(0.0, f64::max);
-    // The last bound only keeps the division meaningful when reach and depth are both zero.
-    let thickness = (longest * (1.0 + MARGIN))
-        .max(depth / MOST_SLICES)
-        .max(f64::MIN_POSITIVE);
-    let mut slices: Vec<(u64, Range<usize>)> = Vec::new();
-    for (position, &i) in order.iter().enumerate() {
-        let number = ((galaxies[i as usize].distance - nearest) / thickness) as u64;
-        match slices.last_mut() {
-            Some((last, range)) if *last == number => range.end = position + 1,
-            _ => slices.push((number, position..position + 1)),
-        }
+/// Cuts galaxies, sorted by where their intervals begin, into slices.
+fn slices(sorted: &[(Galaxy, u32)]) -> Vec<Slice<'_>> {
+    let mut slices = Vec::new();
+    let mut carried: Vec<u32> = Vec::new();
+    let mut first = 0;
+    while first < sorted.len() {
+        let near = sorted[first].0.begin();
+        carried.retain(|&place| sorted[place as usize].0.end() >= near);
+        let mut total_reach = 0.0;
+        let mut count = 0.0;
+        let is_in_slice = |(galaxy, _): &&(Galaxy, u32)| {
+            total_reach += galaxy.reach;
+            count += 1.0;
+            galaxy.begin() - near <= THICKNESS * total_reach / count
+        };
+        // The first one is always in its slice.
+        let len = sorted[first..].iter().take_while(is_in_slice).count().max(1);
+        let new = &sorted[first..first + len];
+        slices.push(Slice {
+            new,
+            carried: carried.clone(),
+        });
+        carried.extend(first as u32..(first + len) as u32);
+        first += len;
     }
     slices
 }
 
-/// Links friends of which at least one is among the first `near` of `members`.
-fn link_slice(galaxies: &[Galaxy], members: &[u32], near: usize, sets: &DisjointSets) {
-    let largest = members.iter().map(|&i| galaxies[i as usize].theta).fold(0.0, f64::max);
+/// Visits friends of which at least one is new in the slice.
+fn visit_slice(mut members: Vec<Member>, visit: &(impl Fn(u32, u32) + Sync)) {
+    while !members.is_empty() {
+        let largest = members.iter().map(|member| member.galaxy.theta).fold(0.0, f64::max);
+        let is_large = |member: &Member| member.galaxy.theta >= 0.5 * largest;
+        let (large, small): (Vec<Member>, Vec<Member>) = members.into_iter().partition(is_large);
+        visit_large(large, &small, largest, visit);
+        members = small;
+    }
+}
+
+/// Visits friends of which at least one is among `large`, where no angle is larger than `largest`.
+fn visit_large(large: Vec<Member>, small: &[Member], largest: f64, visit: &(impl Fn(u32, u32) + Sync)) {
+    let large_count = large.len();
+    let mut members = large;
+    members.extend_from_slice(small);
+
     let side = (largest * (1.0 + MARGIN)).max(SMALLEST_CELL);
-    let cell = |direction: [f64; 3]| direction.map(|x| ((1.0 + x) / side) as u64);
     let keys = Keys::new((2.0 / side) as u64 + 1);
-    let key_of = |position: usize| keys.key(cell(galaxies[members[position] as usize].direction));
+    let key_of = |place: usize| keys.key(members[place].galaxy.direction.map(|x| ((1.0 + x) / side) as u64));
     let cells = Cells::new(keys, members.len(), key_of);
 
-    // Copied in the order of cells, so that the inner loop reads memory in order.
-    let sorted: Vec<(Galaxy, u32, bool)> = cells
-        .order()
-        .iter()
-        .map(|&position| {
-            let i = members[position as usize];
-            (galaxies[i as usize], i, (position as usize) < near)
-        })
-        .collect();
-    let link_pair = |(p, i, i_is_near): &(Galaxy, u32, bool), (q, j, j_is_near): &(Galaxy, u32, bool)| {
-        if (*i_is_near || *j_is_near) && p.is_friend_of(q) {
-            sets.unite(*i, *j);
+    // Copied in the order of cells, so that the inner loop reads memory in order; in a cell, the large come first.
+    let sorted: Vec<Member> = cells.order().iter().map(|&place| members[place as usize]).collect();
+    let members_of = |cell: usize| {
+        let slots = cells.slots(cell);
+        let large = cells.order()[slots.clone()].partition_point(|&place| (place as usize) < large_count);
+        (&sorted[slots], large)
+    };
+    let visit_pair = |p: &Member, q: &Member| {
+        if (p.is_new || q.is_new) && p.galaxy.is_friend_of(&q.galaxy) {
+            visit(p.row, q.row);
         }
     };
-    for a in 0..cells.len() {
-        let own = &sorted[cells.slots(a)];
-        for (k, p) in own.iter().enumerate() {
-            own[k + 1..].iter().for_each(|q| link_pair(p, q));
+    pieces(cells.len()).for_each(|piece| {
+        for cell in piece.clone() {
+            let (own, large) = members_of(cell);
+            for (k, p) in own[..large].iter().enumerate() {
+                own[k + 1..].iter().for_each(|q| visit_pair(p, q));
+            }
         }
-    }
-    cells.near_pairs(0..cells.len(), 1, |a, b| {
-        for p in &sorted[cells.slots(a)] {
-            sorted[cells.slots(b)].iter().for_each(|q| link_pair(p, q));
-        }
+        cells.near_pairs(piece, 1, |a, b| {
+            let ((a, a_large), (b, b_large)) = (members_of(a), members_of(b));
+            for (k, p) in a.iter().enumerate() {
+                let others = if k < a_large { b } else { &b[..b_large] };
+                others.iter().for_each(|q| visit_pair(p, q));
+            }
+        });
     });
 }
