@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use radio_datasheet::{Answers, Datasheet};
-use radio_fof::{Density, RedshiftFof, Survey, group_sizes};
+use radio_fof::{Density, Groups, RedshiftFof, Survey};
 use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, Selection, SyncOptions};
 use radio_io::mock::Mock;
 use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle};
@@ -461,11 +461,8 @@ async fn group(index: &Index, selection: Selection, options: &Options, report: &
     }
     let fof = RedshiftFof::new(B0, R0, Density::measured(area));
     let labels = fof.link(&Survey::new(&galaxies.ra, &galaxies.dec, &galaxies.z))?;
-    let sizes = group_sizes(labels.view())?;
-    let (largest, grouped) = (
-        sizes.iter().max().copied().unwrap_or_default(),
-        sizes.iter().sum::<u64>(),
-    );
+    let groups = Groups::from_labels(labels.view())?;
+    let (largest, grouped) = (groups.sizes().max().unwrap_or_default(), groups.sizes().sum::<usize>());
     let settings = format!("b0 {B0}, r0 {R0}, density measured in 40 Mpc; {}", options.selected());
     let run = Run::new(format!("fof-{B0}-{R0}")).with_options(settings);
     let members = galaxies.targetid.iter().zip(&labels);
@@ -477,7 +474,7 @@ async fn group(index: &Index, selection: Selection, options: &Options, report: &
         .await?;
     let what = format!(
         "{grouped} galaxies in {} groups, the largest of {largest}; {area:.0} deg²",
-        sizes.len()
+        groups.len()
     );
     report.add("group", galaxies.z.len() as u64, step, &what);
     Ok(())

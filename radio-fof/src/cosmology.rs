@@ -1,9 +1,8 @@
 //! Distances in an expanding universe.
 
+use crate::constants::SPEED_OF_LIGHT_KM_S;
 use crate::error::{Result, check_option};
 use crate::quadrature::integrate;
-
-const SPEED_OF_LIGHT_KM_S: f64 = 299_792.458;
 
 /// A universe of matter, curvature and a cosmological constant (ΛCDM; no radiation).
 ///
@@ -128,24 +127,80 @@ impl Cosmology {
 
     /// The transverse comoving distance that belongs to a comoving distance, both in Mpc.
     pub(crate) fn transverse(&self, distance_mpc: f64) -> f64 {
-        let omega_k = self.omega_k();
-        // Sums like 0.3 + 0.7 leave a curvature of a few 1e-17, which is none.
-        if omega_k.abs() < 1e-14 {
+        if self.is_flat() {
             return distance_mpc;
         }
+        let omega_k = self.omega_k();
         let radius = self.hubble_distance_mpc() / omega_k.abs().sqrt();
         let angle = distance_mpc / radius;
         radius * if omega_k > 0.0 { angle.sinh() } else { angle.sin() }
     }
 
+    /// The luminosity distance to redshift `z`, in Mpc: (1 + z) times the transverse comoving distance.
+    pub fn luminosity_distance_mpc(&self, z: f64) -> f64 {
+        (1.0 + z) * self.transverse_comoving_distance_mpc(z)
+    }
+
+    /// The distance modulus at redshift `z`, in magnitudes: apparent minus absolute magnitude, without k correction.
+    ///
+    /// # References
+    ///
+    /// Hogg 1999, eq. (25): 5 log10(luminosity distance / 10 pc).
+    pub fn distance_modulus(&self, z: f64) -> f64 {
+        5.0 * self.luminosity_distance_mpc(z).log10() + 25.0
+    }
+
+    /// The comoving volume of the shell between redshifts `near` and `far`, in Mpc³ per steradian.
+    ///
+    /// # References
+    ///
+    /// Hogg 1999, eq. (28), integrated: D³/3 in a flat universe.
+    pub fn comoving_volume_mpc3_per_sr(&self, near: f64, far: f64) -> f64 {
+        self.shell_volume(self.comoving_distance_mpc(near), self.comoving_distance_mpc(far))
+    }
+
+    /// The redshift at a comoving distance in Mpc, to a relative 1e-12: the inverse of
+    /// [`Cosmology::comoving_distance_mpc`]. NaN beyond the distance of redshift 10,000, and where the distance is no
+    /// positive number (0 at 0).
+    ///
+    /// # Complexity
+    ///
+    /// A handful of distances: Newton's method with bisection as its fallback.
+    pub fn redshift_at_comoving_distance_mpc(&self, distance_mpc: f64) -> f64 {
+        let slope = |z: f64| self.hubble_distance_mpc() / self.e(z);
+        invert(distance_mpc, |z| self.comoving_distance_mpc(z), slope)
+    }
+
+    /// The redshift at a distance modulus in magnitudes: the inverse of [`Cosmology::distance_modulus`]. NaN where there
+    /// is none below redshift 10,000.
+    pub fn redshift_at_distance_modulus(&self, modulus: f64) -> f64 {
+        let luminosity_distance = 10_f64.powf(0.2 * (modulus - 25.0));
+        let slope = |z: f64| {
+            let distance = self.comoving_distance_mpc(z);
+            // dD_M/dD = sqrt(1 + Ω_k (D_M H0 / c)²), from the metric.
+            let transverse = self.transverse(distance);
+            let curved = 1.0 + self.omega_k() * (transverse / self.hubble_distance_mpc()).powi(2);
+            transverse + (1.0 + z) * curved.max(0.0).sqrt() * self.hubble_distance_mpc() / self.e(z)
+        };
+        invert(luminosity_distance, |z| self.luminosity_distance_mpc(z), slope)
+    }
+
     /// The comoving volume, per steradian, between two comoving distances, in Mpc³.
     pub(crate) fn shell_volume(&self, near_mpc: f64, far_mpc: f64) -> f64 {
+        if self.is_flat() {
+            return (far_mpc - near_mpc) * (near_mpc * (near_mpc + far_mpc) + far_mpc * far_mpc) / 3.0;
+        }
         integrate(near_mpc, far_mpc - near_mpc, |distance| {
             self.transverse(distance).powi(2)
         })
     }
 
-    fn hubble_distance_mpc(&self) -> f64 {
+    /// Sums like 0.3 + 0.7 leave a curvature of a few 1e-17, which is none.
+    fn is_flat(&self) -> bool {
+        self.omega_k().abs() < 1e-14
+    }
+
+    pub(crate) fn hubble_distance_mpc(&self) -> f64 {
         SPEED_OF_LIGHT_KM_S / self.h0_km_s_mpc
     }
 
@@ -173,4 +228,32 @@ impl Default for Cosmology {
             omega_lambda: 0.7,
         }
     }
+}
+
+/// The z at which the increasing `function`, 0 at 0, has a value; NaN where that is not below 10,000.
+fn invert(value: f64, function: impl Fn(f64) -> f64, slope: impl Fn(f64) -> f64) -> f64 {
+    const FARTHEST: f64 = 1e4;
+    let (mut low, mut high) = (0.0, FARTHEST);
+    if value == 0.0 {
+        return 0.0;
+    }
+    if !(value > 0.0 && value <= function(high)) {
+        return f64::NAN;
+    }
+    let mut z = (value / slope(0.0)).min(FARTHEST);
+    for _ in 0..200 {
+        let excess = function(z) - value;
+        *if excess > 0.0 { &mut high } else { &mut low } = z;
+        let newton = z - excess / slope(z);
+        let next = if low < newton && newton < high {
+            newton
+        } else {
+            0.5 * (low + high)
+        };
+        if (next - z).abs() <= 1e-13 * next {
+            return next;
+        }
+        z = next;
+    }
+    z
 }

@@ -51,6 +51,23 @@ pub enum Error {
         /// The number of rows of that column.
         expected: usize,
     },
+    /// There is not enough data to measure something from: choose another way, or give more.
+    #[error("{found} {what} are too few: at least {needed} are needed")]
+    TooFewRows {
+        /// What they are, and what for.
+        what: &'static str,
+        /// Number of rows found.
+        found: usize,
+        /// Number of rows needed.
+        needed: usize,
+    },
+    /// Arrow could not make a record batch.
+    #[cfg(feature = "arrow")]
+    #[error("no record batch could be made: {message}")]
+    Arrow {
+        /// What Arrow says.
+        message: String,
+    },
     /// Rows are counted in 32 bits: cut the data into pieces.
     #[error("{rows} rows are too many: at most 4294967294 can be linked at once")]
     TooManyRows {
@@ -84,6 +101,28 @@ pub(crate) fn check_column(
             expected,
         }),
         None => Ok(()),
+    }
+}
+
+/// Refuses a column that is not as long as the first one.
+pub(crate) fn check_length(column: &'static str, found: usize, first: &'static str, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Length {
+        column,
+        found,
+        first,
+        expected,
+    })
+}
+
+/// Refuses fewer rows than are needed.
+pub(crate) fn check_few(found: usize, needed: usize, what: &'static str) -> Result<()> {
+    if found >= needed {
+        Ok(())
+    } else {
+        Err(Error::TooFewRows { what, found, needed })
     }
 }
 

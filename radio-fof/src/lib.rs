@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use radio_fof::{Density, Fof, RedshiftFof, Survey, group_sizes};
+//! use radio_fof::{Density, Fof, Groups, RedshiftFof, Survey};
 //!
 //! // Points in space, one linking length.
 //! let xyz = array![[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [9.0, 9.0, 9.0]];
@@ -12,7 +12,7 @@
 //! let (ra, dec, z) = ([150.10, 150.12, 150.11, 201.0], [2.20, 2.21, 2.19, -1.0], [0.100, 0.101, 0.099, 0.100]);
 //! let groups = RedshiftFof::new(0.06, 18.0, Density::Constant(2e-3)).link(&Survey::new(&ra, &dec, &z))?;
 //! assert_eq!(groups.to_vec(), [0, 0, 0, -1]);
-//! assert_eq!(group_sizes(groups.view())?, [3]);
+//! assert_eq!(Groups::from_labels(groups.view())?.members(0), [0, 1, 2]);
 //! # Ok::<(), radio_fof::Error>(())
 //! ```
 //!
@@ -28,27 +28,50 @@
 //! Not a halo finder (no unbinding, no substructure), and not a clustering algorithm with a notion of noise (DBSCAN).
 //! It reads and writes no files. Group properties, density models and comparison with mocks are not here yet.
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod cells;
+mod centre;
+mod compare;
+mod completeness;
+mod constants;
 mod cosmology;
 mod density;
 mod error;
+mod fitted;
 mod fof;
 mod grid;
+mod groups;
 mod labels;
 mod metric;
+mod pairs;
 mod positions;
+mod properties;
 mod quadrature;
 mod redshift;
+mod running;
+mod selection;
 mod sets;
+mod simplex;
 mod sky;
+mod smoothed;
 mod survey;
 mod tree;
+mod tune;
 
+#[cfg(feature = "arrow")]
+pub use arrow::labels_to_record_batch;
+pub use compare::{Comparison, Match};
+pub use completeness::completeness;
 pub use cosmology::Cosmology;
 pub use density::Density;
 pub use error::{Error, Result};
 pub use fof::Fof;
-pub use labels::group_sizes;
+pub use groups::Groups;
+pub use pairs::Pair;
 pub use positions::Positions;
+pub use properties::Group;
 pub use redshift::RedshiftFof;
+pub use selection::{MagnitudeLimit, Selection};
 pub use survey::Survey;
+pub use tune::{Mock, Tuned, Tuner};

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView2;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_length};
 
 /// Points in three dimensions: a view of shape `(n, 3)`, or a slice for each of x, y and z; of `f32` or `f64` (or of
 /// integers that fit in an `f64`). Nothing is copied, whatever the memory layout.
@@ -55,16 +55,8 @@ impl<T: Copy + Into<f64> + Sync> sealed::Positions for ArrayView2<'_, T> {
 impl<T: Copy + Into<f64> + Sync> sealed::Positions for [&[T]; 3] {
     fn count(&self) -> Result<usize> {
         let expected = self[0].len();
-        for (column, values) in ["y", "z"].into_iter().zip(&self[1..]) {
-            if values.len() != expected {
-                return Err(Error::Length {
-                    column,
-                    found: values.len(),
-                    first: "x",
-                    expected,
-                });
-            }
-        }
+        check_length("y", self[1].len(), "x", expected)?;
+        check_length("z", self[2].len(), "x", expected)?;
         Ok(expected)
     }
 

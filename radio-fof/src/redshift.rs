@@ -1,8 +1,11 @@
 //! Friends of friends in redshift surveys.
 
-use ndarray::Array1;
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
+use crate::constants::GRAVITY;
 use crate::cosmology::Cosmology;
 use crate::density::Density;
 use crate::error::{Error, Result, check_option};
@@ -11,10 +14,7 @@ use crate::sets::DisjointSets;
 use crate::sky::{self, Galaxy};
 use crate::survey::Survey;
 
-/// G in Mpc (km/s)² per solar mass: GM☉ = 1.327 124 4e20 m³/s² (IAU 2015 resolution B3), 1 Mpc = 3.085 677 581 49e22 m.
-const GRAVITY: f64 = 1.327_124_4e20 / 3.085_677_581_491_367e22 * 1e-6;
-
-/// The same with the older values that Nessie uses: G = 6.67384e-11, M☉ = 1.9891e30 kg, 1 Mpc = 3.08567758e22 m.
+/// G in Mpc (km/s)² per solar mass, with the older values that Nessie uses: G = 6.67384e-11, M☉ = 1.9891e30 kg, 1 Mpc = 3.08567758e22 m.
 const GRAVITY_NESSIE: f64 = 6.673_84e-11 * 1.989_1e30 / 3.085_677_58e22 * 1e-6;
 
 /// Friends-of-friends groups of galaxies in a redshift survey, after Robotham et al. 2011.
@@ -58,6 +58,16 @@ pub struct RedshiftFof {
     max_mass_msun: f64,
     min_members: usize,
     convention: Convention,
+}
+
+/// Where a galaxy is, and how far its neighbours are in the mean.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    direction: [f64; 3],
+    /// Along the line of sight, comoving Mpc.
+    distance: f64,
+    /// (ρ c)^(-1/3), Mpc.
+    separation: f64,
 }
 
 /// What unit is b0 ρ^(-1/3) in, and how heavy is the Sun?
@@ -129,15 +139,77 @@ impl RedshiftFof {
     ///
     /// # Complexity
     ///
-    /// O(n log n + p): p is the number of pairs that lie within the largest linking lengths of their neighbourhood,
-    /// in distance slices as thick as the largest L of the survey. O(n) memory.
+    /// O(n log n + p): p is the number of pairs that lie within about the larger one of their linking angles and four
+    /// linking lengths along the line of sight. O(n) memory (about 200 bytes per galaxy).
     pub fn link(&self, survey: &Survey<'_>) -> Result<Array1<i64>> {
+        self.link_places(survey, &self.places(survey)?)
+    }
+
+    /// All friends: the rows of both, shape `(links, 2)`, the smaller one first, in increasing order.
+    ///
+    /// Groups are what these links connect. There can be many of them, about the square of its members in a crowded
+    /// group; [`RedshiftFof::link`] does not keep them.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedshiftFof::link`].
+    ///
+    /// # Complexity
+    ///
+    /// As [`RedshiftFof::link`], and O(m log m) for m links, 8 bytes each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use radio_fof::{Density, RedshiftFof, Survey};
+    ///
+    /// let (ra, dec, z) = ([10.0, 10.02, 200.0, 10.04], [0.0; 4], [0.1; 4]);
+    /// let fof = RedshiftFof::new(0.02, 18.0, Density::Constant(2e-3));
+    /// assert_eq!(fof.links(&Survey::new(&ra, &dec, &z))?, array![[0, 1], [1, 3]]);
+    /// # Ok::<(), radio_fof::Error>(())
+    /// ```
+    pub fn links(&self, survey: &Survey<'_>) -> Result<Array2<u32>> {
+        let galaxies = self.galaxies(survey, &self.places(survey)?)?;
+        let links = Mutex::new(Vec::new());
+        sky::visit_friends(&galaxies, |i, j| {
+            let link = [i.min(j), i.max(j)];
+            links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        });
+        let mut links = links.into_inner().unwrap_or_else(PoisonError::into_inner);
+        links.par_sort_unstable();
+        Ok(links.into())
+    }
+
+    /// What does not depend on b0 and r0, after checking options and data.
+    pub(crate) fn places(&self, survey: &Survey<'_>) -> Result<Vec<Place>> {
         self.check()?;
         survey.check()?;
-        let galaxies = self.galaxies(survey)?;
+        let distance = |&z: &f64| self.cosmology.comoving_distance_mpc(z);
+        let distances: Vec<f64> = survey.z.par_iter().map(distance).collect();
+        let density = self.density.at_distances(survey.z, &distances, &self.cosmology)?;
+        let place = |row: usize| Place {
+            direction: survey.direction(row),
+            distance: distances[row],
+            separation: (density[row] * survey.completeness_of(row)).cbrt().recip(),
+        };
+        Ok((0..survey.len()).into_par_iter().map(place).collect())
+    }
+
+    pub(crate) fn link_places(&self, survey: &Survey<'_>, places: &[Place]) -> Result<Array1<i64>> {
+        let galaxies = self.galaxies(survey, places)?;
         let sets = DisjointSets::new(galaxies.len());
         sky::visit_friends(&galaxies, |i, j| sets.unite(i, j));
         Ok(number_groups(&sets.into_roots(), self.min_members))
+    }
+
+    /// The same, with other linking lengths.
+    pub(crate) fn with_lengths(&self, b0: f64, r0: f64) -> Self {
+        Self { b0, r0, ..self.clone() }
+    }
+
+    pub(crate) fn lengths(&self) -> (f64, f64) {
+        (self.b0, self.r0)
     }
 
     fn check(&self) -> Result<()> {
@@ -149,26 +221,18 @@ impl RedshiftFof {
     }
 
     /// Positions and linking lengths.
-    fn galaxies(&self, survey: &Survey<'_>) -> Result<Vec<Galaxy>> {
-        let distances: Vec<f64> = survey
-            .z
-            .par_iter()
-            .map(|&z| self.cosmology.comoving_distance_mpc(z))
-            .collect();
-        let density = self.density.at(&distances, &self.cosmology);
-        let galaxy = |row: usize| {
-            let (z, distance) = (survey.z[row], distances[row]);
-            let separation = (density[row] * survey.completeness_of(row)).cbrt().recip();
-            let transverse = self.cosmology.transverse(distance);
-            let (theta, reach) = self.linking_lengths(z, transverse, separation);
+    fn galaxies(&self, survey: &Survey<'_>, places: &[Place]) -> Result<Vec<Galaxy>> {
+        let galaxy = |(place, &z): (&Place, &f64)| {
+            let transverse = self.cosmology.transverse(place.distance);
+            let (theta, reach) = self.linking_lengths(z, transverse, place.separation);
             Galaxy {
-                direction: survey.direction(row),
-                distance,
+                direction: place.direction,
+                distance: place.distance,
                 theta,
                 reach,
             }
         };
-        let galaxies: Vec<Galaxy> = (0..survey.len()).into_par_iter().map(galaxy).collect();
+        let galaxies: Vec<Galaxy> = places.par_iter().zip(survey.z).map(galaxy).collect();
         let is_usable = |g: &Galaxy| g.theta > 0.0 && [g.distance, g.theta, g.reach].iter().all(|v| v.is_finite());
         match galaxies.iter().position(|galaxy| !is_usable(galaxy)) {
             Some(row) => Err(Error::Value {

@@ -1,0 +1,71 @@
+//! A density smoothed along the line of sight.
+
+use rayon::prelude::*;
+
+use crate::cosmology::Cosmology;
+
+/// Bins per standard deviation. Galaxies are shared by the two nearest nodes, so the error is below a part in 10⁴.
+const BINS: f64 = 40.0;
+
+/// The Gaussian ends here, in standard deviations.
+const CUT: f64 = 5.0;
+
+/// No more bins than this, for the sake of samples that are all but infinitely deep.
+const MOST_BINS: f64 = 1e6;
+
+/// Weighted galaxies over weighted volume. See [`Density::smoothed`](crate::Density::smoothed).
+pub(crate) fn density(distances: &[f64], steradians: f64, sigma_mpc: f64, cosmology: &Cosmology) -> Vec<f64> {
+    let nearest = distances.iter().copied().fold(f64::INFINITY, f64::min);
+    let farthest = distances.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if farthest <= nearest {
+        // All at one distance: taken to go on beyond it.
+        let weight = (std::f64::consts::TAU).sqrt() * sigma_mpc;
+        let volume = cosmology.transverse(nearest).powi(2) + sigma_mpc * sigma_mpc;
+        return vec![distances.len() as f64 / (steradians * volume * weight); distances.len()];
+    }
+    let depth = farthest - nearest;
+    let bins = (BINS * depth / sigma_mpc).ceil().clamp(1.0, MOST_BINS);
+    let width = depth / bins;
+
+    // A node and the share of the next one.
+    let place = |distance: f64| {
+        let place = ((distance - nearest) / width).min(bins);
+        (place as usize, place.fract())
+    };
+    let nodes = bins as usize + 2;
+    let mut counts = vec![0.0; nodes];
+    for &distance in distances {
+        let (node, share) = place(distance);
+        counts[node] += 1.0 - share;
+        counts[node + 1] += share;
+    }
+    // The volume around each node, half a bin at the ends.
+    let volume = |node: usize| {
+        let at = nearest + width * node as f64;
+        let (low, high) = ((at - 0.5 * width).max(nearest), (at + 0.5 * width).min(farthest));
+        if low < high {
+            cosmology.shell_volume(low, high)
+        } else {
+            0.0
+        }
+    };
+    let volumes: Vec<f64> = (0..nodes).map(volume).collect();
+
+    let reach = (CUT * sigma_mpc / width) as usize;
+    let kernel: Vec<f64> = (0..=reach)
+        .map(|step| (-0.5 * (step as f64 * width / sigma_mpc).powi(2)).exp())
+        .collect();
+    let density_at = |node: usize| {
+        let near = node.saturating_sub(reach)..(node + reach + 1).min(nodes);
+        let weighted = |values: &[f64]| -> f64 { near.clone().map(|k| kernel[k.abs_diff(node)] * values[k]).sum() };
+        weighted(&counts) / (steradians * weighted(&volumes))
+    };
+    let densities: Vec<f64> = (0..nodes).into_par_iter().map(density_at).collect();
+    distances
+        .par_iter()
+        .map(|&distance| {
+            let (node, share) = place(distance);
+            densities[node] + share * (densities[node + 1] - densities[node])
+        })
+        .collect()
+}
