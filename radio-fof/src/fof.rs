@@ -85,6 +85,7 @@ impl Fof {
     /// One sort of n keys, then O(n) for any usual distribution of points, however crowded; O(n) memory (55 to 75 bytes
     /// per point, with the result). Where the points spread over more than 1.2 million linking lengths, a k-d tree
     /// replaces the grid, in O((n + pairs of friends) log n).
+    #[expect(clippy::needless_pass_by_value, reason = "positions are references already")]
     pub fn link(&self, positions: impl Positions) -> Result<Array1<i64>> {
         self.check()?;
         let rows = positions.count()?;

@@ -78,8 +78,10 @@ impl MagnitudeLimit {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a limit, redshift or window out of range; [`Error::Length`]; [`Error::Value`] for a
-    /// redshift that is not in (0, maximum] and for a magnitude fainter than the limit.
+    /// [`Error::Option`](crate::Error::Option) for a limit, redshift or window out of range;
+    /// [`Error::TooFewRows`](crate::Error::TooFewRows) without galaxies; [`Error::Length`](crate::Error::Length);
+    /// [`Error::Value`](crate::Error::Value) for a redshift that is not in (0, maximum] and for a magnitude fainter
+    /// than the limit.
     ///
     /// # Complexity
     ///

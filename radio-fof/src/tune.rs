@@ -17,6 +17,7 @@ pub struct Mock<'a> {
 
 impl<'a> Mock<'a> {
     /// `truth` has a label per galaxy: any number for a group, a negative one outside groups.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     pub fn new(survey: Survey<'a>, truth: ArrayView1<'a, i64>) -> Self {
         Self { survey, truth }
     }

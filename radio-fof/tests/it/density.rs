@@ -1,6 +1,6 @@
-//! The running density is private; what can be seen is which constant density finds the same groups.
+//! Densities, and what they do to linking lengths.
 
-use radio_fof::{Cosmology, Density, RedshiftFof, Survey};
+use radio_fof::{Cosmology, Density, Error, MagnitudeLimit, RedshiftFof, Survey};
 
 use crate::oracle;
 
@@ -83,5 +83,248 @@ fn tiny_samples_have_a_density_too() {
             .unwrap()
             .to_vec(),
         [0; 3]
+    );
+}
+
+/// Redshifts of `n` galaxies at the middle of equal parts of a distribution, given by its density in z up to a factor.
+fn drawn_evenly(n: usize, near: f64, far: f64, curve: impl Fn(f64) -> f64) -> Vec<f64> {
+    const STEPS: usize = 200_000;
+    let width = (far - near) / STEPS as f64;
+    let total: f64 = (0..STEPS).map(|k| curve(near + (k as f64 + 0.5) * width)).sum();
+    let (mut z, mut until) = (Vec::new(), 0.0);
+    for k in 0..STEPS {
+        until += curve(near + (k as f64 + 0.5) * width);
+        while z.len() < n && (z.len() as f64 + 0.5) / n as f64 <= until / total {
+            z.push(near + (k as f64 + 0.5) * width);
+        }
+    }
+    z
+}
+
+#[test]
+fn even_samples_have_one_density_everywhere() {
+    // The ends included, in flat and curved space.
+    let (near, far, n) = (0.05, 0.2, 50_000);
+    for cosmology in [Cosmology::default(), Cosmology::new(70.0, 0.3, 0.2).unwrap()] {
+        let volume_at = |z: f64| cosmology.transverse_comoving_distance_mpc(z).powi(2) / cosmology.e(z);
+        let z = drawn_evenly(n, near, far, volume_at);
+        let area = 1000.0;
+        let volume = area * 1_f64.to_radians().powi(2) * cosmology.comoving_volume_mpc3_per_sr(near, far);
+        let expected = n as f64 / volume;
+        for density in [
+            Density::measured(area),
+            Density::smoothed(area),
+            Density::smoothed(area).window_mpc(10.0),
+        ] {
+            let found = density.at(&z, &cosmology).unwrap();
+            for (found, z) in found.iter().zip(&z) {
+                assert!(
+                    (found / expected - 1.0).abs() < 0.01,
+                    "{density:?} at {z}: {found}, expected {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn smoothed_densities_are_weighted_counts_over_weighted_volumes() {
+    let cosmology = Cosmology::default();
+    let mut uniform = oracle::uniform(17);
+    let z: Vec<f64> = (0..300).map(|_| 0.05 + 0.1 * uniform() * uniform()).collect();
+    let (area, sigma) = (500.0, 30.0);
+    let found = Density::smoothed(area).window_mpc(sigma).at(&z, &cosmology).unwrap();
+    let distances: Vec<f64> = z.iter().map(|&z| cosmology.comoving_distance_mpc(z)).collect();
+    let (near, far) = distances
+        .iter()
+        .fold((f64::MAX, 0.0_f64), |(n, f), &d| (n.min(d), f.max(d)));
+    for (found, at) in found.iter().zip(&distances) {
+        let weight = |d: f64| (-0.5 * ((d - at) / sigma).powi(2)).exp();
+        let count: f64 = distances.iter().map(|&d| weight(d)).sum();
+        let steps = 20_000;
+        let width = (far - near) / f64::from(steps);
+        let volume: f64 = (0..steps)
+            .map(|k| near + (f64::from(k) + 0.5) * width)
+            .map(|d| weight(d) * d * d * width)
+            .sum();
+        let expected = count / (volume * area * 1_f64.to_radians().powi(2));
+        assert!((found / expected - 1.0).abs() < 1e-3, "{found}, expected {expected}");
+    }
+}
+
+#[test]
+fn fitted_densities_see_no_structure() {
+    // Baugh & Efstathiou's curve, and a wall of 1000 galaxies at z = 0.15.
+    let cosmology = Cosmology::default();
+    let curve = |z: f64| z.powf(1.8) * (-(z / 0.14_f64).powf(1.7)).exp();
+    let mut z = drawn_evenly(40_000, 0.01, 0.5, curve);
+    let area = 2000.0;
+    let true_density = |at: f64, n: f64| {
+        let total: f64 = (0..100_000)
+            .map(|k| curve(0.01 + 0.49e-5 * (f64::from(k) + 0.5)) * 0.49e-5)
+            .sum();
+        let volume = (cosmology.comoving_volume_mpc3_per_sr(at, at + 1e-5)) / 1e-5 * area * 1_f64.to_radians().powi(2);
+        n * curve(at) / total / volume
+    };
+    let found = Density::fitted(area).at(&z, &cosmology).unwrap();
+    for (found, &z) in found.iter().zip(&z).step_by(101) {
+        let expected = true_density(z, 40_000.0);
+        assert!(
+            (found / expected - 1.0).abs() < 0.005,
+            "at {z}: {found}, expected {expected}"
+        );
+    }
+    z.extend((0..1000).map(|k| 0.15 + 1e-6 * f64::from(k)));
+    let at_wall = |density: Density| density.at(&z, &cosmology).unwrap()[z.len() - 1] / true_density(0.15, 40_000.0);
+    assert!(at_wall(Density::measured(area)) > 1.15);
+    assert!(at_wall(Density::fitted(area)) < 1.06);
+}
+
+#[test]
+fn tables_are_linear_and_end() {
+    let at = |z: f64| {
+        Density::table(&[0.1, 0.2, 0.4], &[1.0, 3.0, 2.0])
+            .at(&[z], &Cosmology::default())
+            .unwrap()[0]
+    };
+    assert_eq!(
+        [at(0.05), at(0.1), at(0.2), at(0.4), at(0.9)],
+        [1.0, 1.0, 3.0, 2.0, 2.0]
+    );
+    assert!((at(0.15) - 2.0).abs() < 1e-12 && (at(0.3) - 2.5).abs() < 1e-12);
+}
+
+#[test]
+fn bad_densities_are_refused() {
+    #[track_caller]
+    fn check(density: &Density, z: &[f64], message: &str) {
+        assert_eq!(density.at(z, &Cosmology::default()).unwrap_err().to_string(), message);
+    }
+    check(
+        &Density::table(&[], &[]),
+        &[0.1],
+        "option table is [], expected at least one redshift",
+    );
+    check(
+        &Density::table(&[0.1, 0.1], &[1.0, 1.0]),
+        &[0.1],
+        "z of the density table at row 1 is 0.1: it must be finite and larger than the one before; sort the table",
+    );
+    check(
+        &Density::table(&[0.1, 0.2], &[1.0, 0.0]),
+        &[0.1],
+        "density at row 1 is 0: it must be positive and finite",
+    );
+    check(
+        &Density::fitted(100.0),
+        &[0.1, 0.2],
+        "2 redshifts to fit a curve to are too few: at least 10 are needed",
+    );
+    check(
+        &Density::fitted(100.0),
+        &[0.1; 20],
+        "option density is \"fitted\", expected another one, as all redshifts are about equal",
+    );
+    check(
+        &Density::smoothed(100.0),
+        &[0.1, -0.2],
+        "z at row 1 is -0.2: it must be positive and finite; select z > 0 first",
+    );
+    assert_eq!(
+        Density::fitted(100.0).at(&[], &Cosmology::default()).unwrap(),
+        [0.0_f64; 0]
+    );
+}
+
+#[test]
+fn a_selection_is_told_from_structure() {
+    // A volume with luminosities from a steep law, all magnitudes below 18, and a shell three times as dense as the rest.
+    let cosmology = Cosmology::default();
+    let (faintest, max_redshift, area) = (18.0, 0.15, 3000.0);
+    let mut uniform = oracle::uniform(23);
+    let (mut z, mut magnitude) = (Vec::new(), Vec::new());
+    let farthest = cosmology.comoving_distance_mpc(max_redshift);
+    let absolute = |uniform: &mut dyn FnMut() -> f64| -22.0 - 2.5 * (uniform() + 1e-3).log10() / -1.2;
+    for _ in 0..400_000 {
+        let at = cosmology.redshift_at_comoving_distance_mpc(farthest * uniform().cbrt());
+        let copies = if (0.08..0.1).contains(&at) { 3 } else { 1 };
+        let apparent = absolute(&mut uniform) + cosmology.distance_modulus(at);
+        if apparent <= faintest {
+            for _ in 0..copies {
+                z.push(at);
+                magnitude.push(apparent);
+            }
+        }
+    }
+    let limit = MagnitudeLimit::new(faintest)
+        .max_redshift(max_redshift)
+        .window_mpc(20.0);
+    let selection = limit.measure(&z, &magnitude, &cosmology).unwrap();
+    // The shape of the density is that of the selection: counted where there is no wall.
+    let density = selection.density(area);
+    let even = |at: f64| density.at(&[at], &cosmology).unwrap()[0];
+    let counted = |near: f64, far: f64| {
+        let volume = area * 1_f64.to_radians().powi(2) * cosmology.comoving_volume_mpc3_per_sr(near, far);
+        z.iter().filter(|z| (near..far).contains(*z)).count() as f64 / volume
+    };
+    let ratio = |at: f64| counted(at - 0.004, at + 0.004) / even(at);
+    let outside = ratio(0.06);
+    for (at, expected) in [(0.07, 1.0), (0.09, 3.0), (0.115, 1.0), (0.13, 1.0)] {
+        let found = ratio(at) / outside;
+        assert!(
+            (found / expected - 1.0).abs() < 0.1,
+            "at {at}: {found}, expected {expected}"
+        );
+    }
+    // The random catalogue follows it.
+    let randoms = selection.redshifts(200_000, 5);
+    assert_eq!(randoms, selection.redshifts(200_000, 5));
+    assert_ne!(randoms, selection.redshifts(200_000, 6));
+    let drawn = |near: f64, far: f64| randoms.iter().filter(|z| (near..far).contains(*z)).count() as f64;
+    let expected = |near: f64, far: f64| even(0.5 * (near + far)) * cosmology.comoving_volume_mpc3_per_sr(near, far);
+    let scale = drawn(0.06, 0.064) / expected(0.06, 0.064);
+    for near in [0.05, 0.07, 0.08, 0.09, 0.1, 0.12] {
+        let found = drawn(near, near + 0.004) / (scale * expected(near, near + 0.004));
+        assert!((found - 1.0).abs() < 0.1, "at {near}: {found}");
+    }
+}
+
+#[test]
+fn bad_selections_are_refused() {
+    #[track_caller]
+    fn check(limit: &MagnitudeLimit, z: &[f64], magnitude: &[f64], message: &str) {
+        let error: Error = limit.measure(z, magnitude, &Cosmology::default()).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+    let limit = MagnitudeLimit::new(18.0);
+    check(
+        &limit,
+        &[],
+        &[],
+        "0 redshifts to measure a selection from are too few: at least 1 are needed",
+    );
+    check(
+        &limit,
+        &[0.1, 0.2],
+        &[17.0, 18.5],
+        "magnitude at row 1 is 18.5: it must be finite and not fainter than the limit; drop the row or raise the limit",
+    );
+    check(
+        &limit.clone().max_redshift(0.15),
+        &[0.1, 0.2],
+        &[17.0, 17.0],
+        "z at row 1 is 0.2: it must be in (0, max_redshift]; select such galaxies first",
+    );
+    check(
+        &limit,
+        &[0.1, 0.2],
+        &[17.0],
+        "magnitude has 1 rows but z has 2: every column needs one value per row",
+    );
+    check(
+        &MagnitudeLimit::new(f64::NAN),
+        &[0.1],
+        &[17.0],
+        "option faintest is NaN, expected finite",
     );
 }

@@ -283,3 +283,48 @@ proptest! {
         prop_assert_eq!(found.to_vec(), oracle::canonical(&expected));
     }
 }
+
+#[test]
+fn every_way_to_give_positions_is_the_same() {
+    let mut uniform = oracle::uniform(3);
+    let points: Vec<[f32; 3]> = (0..2000).map(|_| [(); 3].map(|()| 20.0 * uniform() as f32)).collect();
+    let single = Array2::from_shape_fn((points.len(), 3), |(i, k)| points[i][k]);
+    let double = single.mapv(f64::from);
+    let fof = Fof::new(0.8);
+    let labels = fof.link(single.view()).unwrap();
+    assert!(labels.iter().any(|&label| label > 10));
+    assert_eq!(fof.link(double.view()).unwrap(), labels);
+    let columns: Vec<Vec<f32>> = (0..3).map(|k| single.column(k).to_vec()).collect();
+    assert_eq!(fof.link([&columns[0][..], &columns[1], &columns[2]]).unwrap(), labels);
+    let error = fof.link([&[0.0][..], &[0.0], &[]]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "z has 0 rows but x has 1: every column needs one value per row"
+    );
+}
+
+#[test]
+fn the_tree_agrees_with_the_grid_on_a_large_sample() {
+    // An outlier so far away that the grid has no room for it: the others are linked by the tree.
+    let mut uniform = oracle::uniform(29);
+    let mut points: Vec<[f64; 3]> = Vec::new();
+    let mut centre = [0.0; 3];
+    for i in 0..100_000 {
+        let place = [(); 3].map(|()| 40.0 * uniform());
+        if i % 50 == 0 {
+            centre = place;
+        }
+        points.push(if i % 2 == 0 {
+            place
+        } else {
+            centre.map(|x| x + 0.3 * uniform())
+        });
+    }
+    let fof = Fof::new(0.15);
+    let by_grid = fof.link(matrix(&points).view()).unwrap();
+    points.push([1e9, 0.0, 0.0]);
+    let mut by_tree = fof.link(matrix(&points).view()).unwrap().to_vec();
+    assert_eq!(by_tree.pop(), Some(-1));
+    assert_eq!(by_grid.to_vec(), by_tree);
+    assert!(by_tree.iter().any(|&label| label > 1000));
+}

@@ -6,6 +6,8 @@
     reason = "a panic is how a test fails"
 )]
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod cosmology;
 mod density;
 mod fof;
@@ -13,3 +15,5 @@ mod labels;
 mod nessie;
 mod oracle;
 mod redshift;
+mod tables;
+mod tune;

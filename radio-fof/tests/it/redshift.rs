@@ -272,3 +272,59 @@ fn beyond_the_antipode_there_is_no_linking_angle() {
         "{error}"
     );
 }
+
+#[test]
+fn one_long_reach_and_wide_angle_is_linked_too() {
+    // A galaxy of very low completeness among others whose linking lengths are twenty times as small.
+    let mut uniform = oracle::uniform(31);
+    let mut columns = Columns::default();
+    for i in 0..3000 {
+        columns.ra.push(20.0 * uniform());
+        columns.dec.push(10.0 * uniform());
+        columns.z.push(0.08 + 0.03 * uniform());
+        columns
+            .completeness
+            .push(if i % 700 == 3 { 1e-4 } else { 0.5 + 0.5 * uniform() });
+    }
+    let settings = Settings {
+        b0: 0.08,
+        r0: 12.0,
+        density: 5e-3,
+        mass: 1e18,
+        cosmology: Cosmology::default(),
+        h: 1.0,
+    };
+    assert_eq!(link(&columns, settings), definition(&columns, settings));
+}
+
+proptest! {
+    #![proptest_config(oracle::fixed_cases(128))]
+
+    #[test]
+    fn links_are_the_pairs_of_the_definition(columns in columns(), settings in settings()) {
+        let s = settings;
+        let fof = RedshiftFof::new(s.b0, s.r0, Density::Constant(s.density)).cosmology(s.cosmology).max_mass_msun(s.mass);
+        let found = fof.links(&columns.survey()).unwrap();
+        // Pairs of friends: what the definition groups when there are only two galaxies.
+        let mut expected = Vec::new();
+        let n = columns.z.len().min(40);
+        for i in 0..n {
+            for j in i + 1..n {
+                let pick = |column: &[f64]| vec![column[i], column[j]];
+                let two = Columns {
+                    ra: pick(&columns.ra),
+                    dec: pick(&columns.dec),
+                    z: pick(&columns.z),
+                    completeness: pick(&columns.completeness),
+                };
+                if definition(&two, s) == [0, 0] {
+                    expected.push([i as u32, j as u32]);
+                }
+            }
+        }
+        let found: Vec<[u32; 2]> = found.outer_iter().map(|link| [link[0], link[1]]).collect();
+        prop_assert!(found.is_sorted() && found.windows(2).all(|links| links[0] != links[1]));
+        let among_first: Vec<[u32; 2]> = found.into_iter().filter(|link| (link[1] as usize) < n).collect();
+        prop_assert_eq!(among_first, expected);
+    }
+}
