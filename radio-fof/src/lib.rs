@@ -44,6 +44,7 @@ mod grid;
 mod groups;
 mod labels;
 mod metric;
+mod order;
 mod pairs;
 mod positions;
 mod properties;

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use crate::cells::pieces;
 use crate::cosmology::Cosmology;
+use crate::order::sorted;
 
 /// The number of galaxies in a window around each, over its volume. See [`Density::measured`](crate::Density::measured).
 pub(crate) fn density(distances: &[f64], steradians: f64, window_mpc: f64, cosmology: &Cosmology) -> Vec<f64> {
-    let mut sorted: Vec<(f64, u32)> = distances.iter().copied().zip(0..).collect();
-    sorted.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let sorted = sorted(distances.par_iter().copied());
     let (nearest, farthest) = match (sorted.first(), sorted.last()) {
         (Some(&(nearest, _)), Some(&(farthest, _))) if farthest - nearest >= window_mpc => (nearest, farthest),
         _ => (0.0, f64::INFINITY),

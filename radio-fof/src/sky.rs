@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use crate::cells::{Cells, Keys, pieces};
+use crate::order::sorted;
 
 /// Intervals and cells are larger than needed by this part, which covers rounding.
 const MARGIN: f64 = 1e-6;
@@ -78,10 +79,11 @@ struct Member {
 
 /// Visits the rows (i, j) of all friends, each pair once, in no order, on all threads.
 pub(crate) fn visit_friends(galaxies: &[Galaxy], visit: impl Fn(u32, u32) + Sync) {
-    let mut rows: Vec<u32> = (0..galaxies.len() as u32).collect();
-    let begin = |&row: &u32| galaxies[row as usize].begin();
-    rows.par_sort_unstable_by(|i, j| begin(i).total_cmp(&begin(j)).then(i.cmp(j)));
-    let sorted: Vec<(Galaxy, u32)> = rows.into_par_iter().map(|row| (galaxies[row as usize], row)).collect();
+    let order = sorted(galaxies.par_iter().map(Galaxy::begin));
+    let sorted: Vec<(Galaxy, u32)> = order
+        .into_par_iter()
+        .map(|(_, row)| (galaxies[row as usize], row))
+        .collect();
     slices(&sorted).into_par_iter().for_each(|slice| {
         let member = |&(galaxy, row): &(Galaxy, u32), is_new| Member { galaxy, row, is_new };
         let carried = slice
