@@ -44,6 +44,8 @@ mod grid;
 mod groups;
 mod labels;
 mod metric;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod order;
 mod pairs;
 mod positions;
