@@ -96,7 +96,7 @@ impl Fof {
         }
         let metric = Metric::new(self.linking_length, self.box_size);
         let roots = match Grid::new(&positions, rows, metric) {
-            Some(grid) => grid.link(&positions, rows, metric),
+            Some(grid) => grid.link(&positions, rows, metric)?,
             None => {
                 let points: Vec<[f64; 3]> = (0..rows).map(|row| positions.at(row)).collect();
                 tree::link(&points, metric)?

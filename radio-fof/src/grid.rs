@@ -3,11 +3,13 @@
 //! Cells are so small that all points of a cell are friends. What is left is to find out which cells touch, and one
 //! pair of friends settles that: crowded places, where the naive search drowns in pairs, become the cheap ones.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
-use crate::cells::{Cells, Keys, MAX_CELLS, pieces};
+use crate::cells::{Cells, Keys, MAX_CELLS, MAX_REACH, pieces};
+use crate::error::{Result, check_rows};
 use crate::metric::Metric;
 use crate::positions::Positions;
 use crate::sets::DisjointSets;
@@ -46,7 +48,7 @@ impl Grid {
         if let Some(box_size) = metric.box_size() {
             let cells = (box_size / side).ceil();
             let side = box_size / cells;
-            return (cells <= MAX_CELLS as f64).then(|| Self {
+            return (cells <= (MAX_CELLS - MAX_REACH) as f64).then(|| Self {
                 origin: [0.0; 3],
                 side,
                 cells: cells as u64,
@@ -56,7 +58,7 @@ impl Grid {
         }
         let (low, high) = bounds(points, rows);
         let widest = (0..3).map(|axis| (high[axis] - low[axis]) / side).fold(0.0, f64::max);
-        (widest < (MAX_CELLS - 1) as f64).then(|| Self {
+        (widest < (MAX_CELLS - MAX_REACH - 1) as f64).then(|| Self {
             origin: low,
             side,
             cells: widest as u64 + 1,
@@ -66,39 +68,69 @@ impl Grid {
     }
 
     /// Links the points: the result has a number for each, which is the same for all of a group and below `rows`.
-    pub(crate) fn link(&self, points: &impl Positions, rows: usize, metric: Metric) -> Vec<u32> {
-        let keys = Keys::new(self.cells);
-        let cells = Cells::new(keys, rows, |row| keys.key(self.cell(&points.at(row))));
-        let sorted: Vec<[f64; 3]> = cells.order().par_iter().map(|&row| points.at(row as usize)).collect();
-
+    pub(crate) fn link(&self, points: &impl Positions, rows: usize, metric: Metric) -> Result<Vec<u32>> {
+        let keys = Keys::new(self.cells + self.reach);
+        let images = self.images(points, rows, keys);
+        check_rows(rows + images.len())?;
+        let cells = Cells::new(keys, rows, |row| keys.key(self.cell(&points.at(row))), &images);
         let sets = DisjointSets::new(cells.len());
-        let visit = |a: usize, b: usize| {
-            let are_joined = || sets.find(a as u32) == sets.find(b as u32);
+        // Copied in the order of cells, so that neighbours are near in memory.
+        let sorted: Vec<[f64; 3]> = cells.order().par_iter().map(|&row| points.at(row as usize)).collect();
+        let members = |cell: usize| &sorted[cells.slots(cell)];
+        let are_joined = |a: Range<usize>, b: Range<usize>| {
+            let root = sets.find(a.start as u32);
+            a.skip(1).chain(b).all(|cell| sets.find(cell as u32) == root)
+        };
+        cells.near_pairs(self.reach, are_joined, |a, b| {
             let touch = || {
-                sorted[cells.slots(a)]
+                members(a)
                     .iter()
-                    .any(|p| sorted[cells.slots(b)].iter().any(|q| metric.are_friends(p, q)))
+                    .any(|p| members(b).iter().any(|q| metric.are_friends(p, q)))
             };
-            if !are_joined() && touch() {
+            if !sets.are_joined(a as u32, b as u32) && touch() {
                 sets.unite(a as u32, b as u32);
             }
-        };
-        pieces(cells.len()).for_each(|piece| cells.near_pairs(piece, self.reach, visit));
-        if self.is_periodic {
-            pieces(cells.len()).for_each(|piece| cells.wrapped_pairs(piece, self.cells, self.reach, visit));
-        }
-        drop(sorted);
+        });
+        images.par_iter().for_each(|&(key, row)| {
+            let own = keys.key(self.cell(&points.at(row as usize)));
+            if let (Some(image), Some(own)) = (cells.find(key), cells.find(own)) {
+                sets.unite(image as u32, own as u32);
+            }
+        });
 
+        drop(sorted);
         let roots: Vec<AtomicU32> = (0..rows).into_par_iter().map(|_| AtomicU32::new(0)).collect();
         pieces(cells.len()).for_each(|piece| {
             for cell in piece {
-                let root = sets.find(cell as u32);
+                // There can be more cells than points: a group is known by a point, the first one of its first cell.
+                let root = cells.order()[cells.slots(sets.find(cell as u32) as usize).start];
                 for &row in &cells.order()[cells.slots(cell)] {
                     roots[row as usize].store(root, Relaxed);
                 }
             }
         });
-        roots.into_iter().map(AtomicU32::into_inner).collect()
+        Ok(roots.into_iter().map(AtomicU32::into_inner).collect())
+    }
+
+    /// In a periodic box, the points near its lower faces once more, beyond the upper ones: their keys and rows.
+    fn images(&self, points: &impl Positions, rows: usize, keys: Keys) -> Vec<(u64, u32)> {
+        if !self.is_periodic {
+            return Vec::new();
+        }
+        let images_of = |row: usize| {
+            let cell = self.cell(&points.at(row));
+            if cell.iter().all(|&c| c >= self.reach) {
+                return Vec::new();
+            }
+            // A bit of `axes` for each axis along which the image is moved.
+            let is_near = |axes: &u64| (0..3).all(|axis| axes >> axis & 1 == 0 || cell[axis] < self.reach);
+            let image = move |axes: u64| [0, 1, 2].map(|axis| cell[axis] + (axes >> axis & 1) * self.cells);
+            (1..8)
+                .filter(is_near)
+                .map(|axes| (keys.key(image(axes)), row as u32))
+                .collect::<Vec<_>>()
+        };
+        (0..rows).into_par_iter().flat_map_iter(images_of).collect()
     }
 
     #[inline]

@@ -48,6 +48,11 @@ impl DisjointSets {
         }
     }
 
+    /// Are they in one set?
+    pub(crate) fn are_joined(&self, a: u32, b: u32) -> bool {
+        self.find(a) == self.find(b)
+    }
+
     /// Puts the sets of `a` and `b` together.
     pub(crate) fn unite(&self, mut a: u32, mut b: u32) {
         loop {

@@ -11,7 +11,7 @@
 
 use rayon::prelude::*;
 
-use crate::cells::{Cells, Keys, pieces};
+use crate::cells::{Cells, Keys};
 use crate::order::sorted;
 
 /// Intervals and cells are larger than needed by this part, which covers rounding.
@@ -143,7 +143,7 @@ fn visit_large(large: Vec<Member>, small: &[Member], largest: f64, visit: &(impl
     let side = (largest * (1.0 + MARGIN)).max(SMALLEST_CELL);
     let keys = Keys::new((2.0 / side) as u64 + 1);
     let key_of = |place: usize| keys.key(members[place].galaxy.direction.map(|x| ((1.0 + x) / side) as u64));
-    let cells = Cells::new(keys, members.len(), key_of);
+    let cells = Cells::new(keys, members.len(), key_of, &[]);
 
     // Copied in the order of cells, so that the inner loop reads memory in order; in a cell, the large come first.
     let sorted: Vec<Member> = cells.order().iter().map(|&place| members[place as usize]).collect();
@@ -157,19 +157,21 @@ fn visit_large(large: Vec<Member>, small: &[Member], largest: f64, visit: &(impl
             visit(p.row, q.row);
         }
     };
-    pieces(cells.len()).for_each(|piece| {
-        for cell in piece.clone() {
-            let (own, large) = members_of(cell);
-            for (k, p) in own[..large].iter().enumerate() {
-                own[k + 1..].iter().for_each(|q| visit_pair(p, q));
-            }
+    (0..cells.len()).into_par_iter().for_each(|cell| {
+        let (own, large) = members_of(cell);
+        for (k, p) in own[..large].iter().enumerate() {
+            own[k + 1..].iter().for_each(|q| visit_pair(p, q));
         }
-        cells.near_pairs(piece, 1, |a, b| {
+    });
+    cells.near_pairs(
+        1,
+        |_, _| false,
+        |a, b| {
             let ((a, a_large), (b, b_large)) = (members_of(a), members_of(b));
             for (k, p) in a.iter().enumerate() {
                 let others = if k < a_large { b } else { &b[..b_large] };
                 others.iter().for_each(|q| visit_pair(p, q));
             }
-        });
-    });
+        },
+    );
 }
