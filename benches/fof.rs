@@ -33,7 +33,11 @@ const ROUNDS: usize = 5;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    let mut words = arguments.iter().map(String::as_str);
+    // Cargo adds `--bench`.
+    let mut words = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.starts_with("--"));
     match words.find(|word| ["box", "survey"].contains(word)) {
         Some("box") => return box_of_peers(&words.collect::<Vec<_>>()),
         Some(_) => return survey_of_peers(&words.collect::<Vec<_>>()),
