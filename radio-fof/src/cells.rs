@@ -107,18 +107,9 @@ impl Cells {
         key: impl Fn(E) -> u64 + Sync,
         row: impl Fn(E) -> u32 + Sync,
     ) -> Self {
-        // Where something begins, of what is sorted.
-        let firsts = |len: usize, of: &(dyn Fn(usize) -> u64 + Sync)| -> Vec<u32> {
-            let is_first = |&place: &usize| place == 0 || of(place) != of(place - 1);
-            (0..len)
-                .into_par_iter()
-                .filter(is_first)
-                .map(|place| place as u32)
-                .collect()
-        };
-        let mut starts = firsts(entries.len(), &|slot| key(entries[slot]));
+        let mut starts = firsts(entries.len(), |slot| key(entries[slot]));
         let key_of = |cell: usize| key(entries[starts[cell] as usize]);
-        let mut first_cells = firsts(starts.len(), &|cell| key_of(cell) >> SUB_BITS);
+        let mut first_cells = firsts(starts.len(), |cell| key_of(cell) >> SUB_BITS);
         first_cells.push(starts.len() as u32);
         let block = |cells: &[u32]| Block {
             occupied: (cells[0]..cells[1]).fold(0, |bits, cell| bits | 1 << (key_of(cell as usize) % (1 << SUB_BITS))),
@@ -160,32 +151,41 @@ impl Cells {
         (block.occupied >> bit & 1 == 1).then(|| block.cell(bit as u32))
     }
 
-    /// Visits every pair (a, b) of different cells that are at most `reach` apart along each axis, once, on all threads.
+    /// Visits every pair (a, b) of different cells of one block that are at most `reach` apart along each axis, once, on
+    /// all threads.
+    pub(crate) fn near_pairs_within(&self, reach: u64, visit: impl Fn(usize, usize) + Sync) {
+        let near = &NEAR[reach as usize - 1].within;
+        self.blocks
+            .par_iter()
+            .for_each(|block| block.pairs_with(block, near, &visit));
+    }
+
+    /// The same for cells of different blocks. Pairs of blocks, given by the cells that they have, can be left out.
     ///
     /// The key of a neighbouring block is the block's own key plus a constant, so one pointer per row of neighbours
     /// follows the sorted keys and nothing is searched for: the cost is linear.
-    pub(crate) fn near_pairs(
+    pub(crate) fn near_pairs_between(
         &self,
         reach: u64,
-        are_done: impl Fn(Range<usize>, Range<usize>) -> bool + Sync,
+        leave_out: impl Fn(usize, usize) -> bool + Sync,
         visit: impl Fn(usize, usize) + Sync,
     ) {
-        let near = &NEAR[reach as usize - 1];
-        self.blocks
-            .par_iter()
-            .for_each(|block| block.pairs_within(&near.within, &visit));
-        let visit = |a: &Block, b: &Block, near: &Masks| {
-            // Asking is worth it where many cells meet.
-            let (many_a, many_b) = (a.cells(), b.cells());
-            if many_a.len() * many_b.len() < 8 || !are_done(many_a, many_b) {
-                a.pairs_with(b, near, &visit);
+        let visit = |a: usize, b: usize, near: &Masks| {
+            if !leave_out(a, b) {
+                self.blocks[a].pairs_with(&self.blocks[b], near, &visit);
             }
         };
+        let near = &NEAR[reach as usize - 1];
         pieces(self.blocks.len()).for_each(|piece| self.near_blocks_of(piece, near, &visit));
     }
 
-    fn near_blocks_of(&self, piece: Range<usize>, near: &Near, visit: &impl Fn(&Block, &Block, &Masks)) {
-        let (blocks, keys) = (&self.blocks[..], &self.block_keys[..]);
+    /// The cells of each block.
+    pub(crate) fn blocks(&self) -> impl IndexedParallelIterator<Item = Range<usize>> {
+        self.blocks.par_iter().map(Block::cells)
+    }
+
+    fn near_blocks_of(&self, piece: Range<usize>, near: &Near, visit: &impl Fn(usize, usize, &Masks)) {
+        let keys = &self.block_keys[..];
         let (row, plane) = (1 << self.layout.bits, 1 << (2 * self.layout.bits));
         // The first block of each row of three, and the pointer that follows it.
         let mut rows = [row, plane - row, plane, plane + row].map(|step: u64| {
@@ -193,16 +193,16 @@ impl Cells {
             (step - 1, keys.partition_point(|&key| key < first))
         });
         for a in piece {
-            let (block, key) = (&blocks[a], keys[a]);
+            let key = keys[a];
             if keys.get(a + 1) == Some(&(key + 1)) {
-                visit(block, &blocks[a + 1], &near.above);
+                visit(a, a + 1, &near.above);
             }
             for ((step, pointer), near) in rows.iter_mut().zip(&near.rows) {
                 let first = key + *step;
                 *pointer += keys[*pointer..].iter().take_while(|&&other| other < first).count();
                 let others = keys[*pointer..].iter().take_while(|&&other| other <= first + 2);
                 for (b, other) in (*pointer..).zip(others) {
-                    visit(block, &blocks[b], &near[(other - first) as usize]);
+                    visit(a, b, &near[(other - first) as usize]);
                 }
             }
         }
@@ -228,12 +228,6 @@ impl Block {
             for to in bits(other.occupied & near[from as usize]) {
                 visit(a, other.cell(to));
             }
-        }
-    }
-
-    fn pairs_within(&self, near: &Masks, visit: &impl Fn(usize, usize)) {
-        if self.occupied & (self.occupied - 1) != 0 {
-            self.pairs_with(self, near, visit);
         }
     }
 }
@@ -295,6 +289,15 @@ fn masks(offset: [i64; 3], reach: i64) -> Masks {
         };
         (0..1 << SUB_BITS).filter(is_near).fold(0, |mask, to| mask | 1 << to)
     })
+}
+
+/// Places at which something else begins than at the place before.
+fn firsts(len: usize, of: impl Fn(usize) -> u64 + Sync) -> Vec<u32> {
+    let of_piece = |piece: Range<usize>| -> Vec<u32> {
+        let is_first = |&place: &usize| place == 0 || of(place) != of(place - 1);
+        piece.filter(is_first).map(|place| place as u32).collect()
+    };
+    pieces(len).map(of_piece).collect::<Vec<_>>().concat()
 }
 
 fn sorted<E: Ord + Send>(mut entries: Vec<E>) -> Vec<E> {

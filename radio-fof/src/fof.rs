@@ -7,7 +7,7 @@ use crate::error::{Error, Result, check_option, check_rows};
 use crate::grid::Grid;
 use crate::labels::number_groups;
 use crate::metric::Metric;
-use crate::positions::Positions;
+use crate::positions::{Coordinate, Points, Positions};
 use crate::tree;
 
 /// Squares of numbers within these bounds neither vanish nor overflow.
@@ -88,17 +88,17 @@ impl Fof {
     #[expect(clippy::needless_pass_by_value, reason = "positions are references already")]
     pub fn link(&self, positions: impl Positions) -> Result<Array1<i64>> {
         self.check()?;
-        let rows = positions.count()?;
-        check_rows(rows)?;
-        self.check_positions(&positions, rows)?;
-        if rows == 0 {
+        let points = positions.points()?;
+        check_rows(points.len())?;
+        self.check_points(&points)?;
+        if points.len() == 0 {
             return Ok(Array1::default(0));
         }
         let metric = Metric::new(self.linking_length, self.box_size);
-        let roots = match Grid::new(&positions, rows, metric) {
-            Some(grid) => grid.link(&positions, rows, metric)?,
+        let roots = match Grid::new(&points, metric) {
+            Some(grid) => grid.link(&points, metric)?,
             None => {
-                let points: Vec<[f64; 3]> = (0..rows).map(|row| positions.at(row)).collect();
+                let points: Vec<[f64; 3]> = (0..points.len()).map(|row| points.at(row)).collect();
                 tree::link(&points, metric)?
             }
         };
@@ -120,13 +120,13 @@ impl Fof {
         check_option(self.min_members > 0, "min_members", self.min_members, "at least 1")
     }
 
-    fn check_positions(&self, positions: &impl Positions, rows: usize) -> Result<()> {
+    fn check_points<T: Coordinate>(&self, points: &Points<'_, T>) -> Result<()> {
         let in_space = |value: f64| match self.box_size {
             Some(box_size) => (0.0..box_size).contains(&value),
             None => value.abs() <= LARGEST,
         };
-        let bad_axis = |row: usize| positions.at(row).into_iter().position(|value| !in_space(value));
-        let Some((row, axis)) = (0..rows)
+        let bad_axis = |row: usize| points.at(row).into_iter().position(|value| !in_space(value));
+        let Some((row, axis)) = (0..points.len())
             .into_par_iter()
             .find_map_first(|row| bad_axis(row).map(|axis| (row, axis)))
         else {
@@ -135,7 +135,7 @@ impl Fof {
         Err(Error::Value {
             column: ["x", "y", "z"][axis],
             row,
-            value: positions.at(row)[axis],
+            value: points.at(row)[axis],
             expected: match self.box_size {
                 Some(_) => "in [0, box_size); drop the row or wrap the position",
                 None => "finite and within ±1e150; drop the row or repair it",

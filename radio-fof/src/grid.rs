@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::cells::{Cells, Keys, MAX_CELLS, MAX_REACH, pieces};
 use crate::error::{Result, check_rows};
 use crate::metric::Metric;
-use crate::positions::Positions;
+use crate::positions::{Coordinate, Points};
 use crate::sets::DisjointSets;
 
 /// Cells are smaller than b / √3, whose diagonal is b, by this part of it. It covers the rounding of the quotients
@@ -41,9 +41,9 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// The grid for linking the `rows` points at the length of `metric`; `None` if its coordinates would not fit in the
+    /// The grid for linking points at the length of `metric`; `None` if its coordinates would not fit in the
     /// keys.
-    pub(crate) fn new(points: &impl Positions, rows: usize, metric: Metric) -> Option<Self> {
+    pub(crate) fn new<T: Coordinate>(points: &Points<'_, T>, metric: Metric) -> Option<Self> {
         let side = metric.length() / 3_f64.sqrt() * (1.0 - MARGIN);
         if let Some(box_size) = metric.box_size() {
             let cells = (box_size / side).ceil();
@@ -56,7 +56,7 @@ impl Grid {
                 is_periodic: true,
             });
         }
-        let (low, high) = bounds(points, rows);
+        let (low, high) = bounds(points);
         let widest = (0..3).map(|axis| (high[axis] - low[axis]) / side).fold(0.0, f64::max);
         (widest < (MAX_CELLS - MAX_REACH - 1) as f64).then(|| Self {
             origin: low,
@@ -67,21 +67,19 @@ impl Grid {
         })
     }
 
-    /// Links the points: the result has a number for each, which is the same for all of a group and below `rows`.
-    pub(crate) fn link(&self, points: &impl Positions, rows: usize, metric: Metric) -> Result<Vec<u32>> {
+    /// Links the points: the result has a number for each, which is the same for all of a group and below their
+    /// number.
+    pub(crate) fn link<T: Coordinate>(&self, points: &Points<'_, T>, metric: Metric) -> Result<Vec<u32>> {
+        let rows = points.len();
         let keys = Keys::new(self.cells + self.reach);
-        let images = self.images(points, rows, keys);
+        let images = self.images(points, keys);
         check_rows(rows + images.len())?;
         let cells = Cells::new(keys, rows, |row| keys.key(self.cell(&points.at(row))), &images);
         let sets = DisjointSets::new(cells.len());
         // Copied in the order of cells, so that neighbours are near in memory.
         let sorted: Vec<[f64; 3]> = cells.order().par_iter().map(|&row| points.at(row as usize)).collect();
         let members = |cell: usize| &sorted[cells.slots(cell)];
-        let are_joined = |a: Range<usize>, b: Range<usize>| {
-            let root = sets.find(a.start as u32);
-            a.skip(1).chain(b).all(|cell| sets.find(cell as u32) == root)
-        };
-        cells.near_pairs(self.reach, are_joined, |a, b| {
+        let visit = |a: usize, b: usize| {
             let touch = || {
                 members(a)
                     .iter()
@@ -90,7 +88,19 @@ impl Grid {
             if !sets.are_joined(a as u32, b as u32) && touch() {
                 sets.unite(a as u32, b as u32);
             }
-        });
+        };
+        cells.near_pairs_within(self.reach, visit);
+        // In crowded places most blocks are of one group by now; if it is the same group, there is nothing to find out.
+        let whole = |mut block: Range<usize>| {
+            let root = sets.find(block.start as u32);
+            block.all(|cell| sets.find(cell as u32) == root).then_some(root)
+        };
+        let wholes: Vec<Option<u32>> = cells.blocks().map(whole).collect();
+        let are_joined = |a: usize, b: usize| match (wholes[a], wholes[b]) {
+            (Some(a), Some(b)) => sets.are_joined(a, b),
+            _ => false,
+        };
+        cells.near_pairs_between(self.reach, are_joined, visit);
         images.par_iter().for_each(|&(key, row)| {
             let own = keys.key(self.cell(&points.at(row as usize)));
             if let (Some(image), Some(own)) = (cells.find(key), cells.find(own)) {
@@ -113,24 +123,27 @@ impl Grid {
     }
 
     /// In a periodic box, the points near its lower faces once more, beyond the upper ones: their keys and rows.
-    fn images(&self, points: &impl Positions, rows: usize, keys: Keys) -> Vec<(u64, u32)> {
+    fn images<T: Coordinate>(&self, points: &Points<'_, T>, keys: Keys) -> Vec<(u64, u32)> {
         if !self.is_periodic {
             return Vec::new();
         }
-        let images_of = |row: usize| {
-            let cell = self.cell(&points.at(row));
-            if cell.iter().all(|&c| c >= self.reach) {
-                return Vec::new();
+        let images_of = |piece: Range<usize>| {
+            let mut images = Vec::new();
+            for row in piece {
+                let point = points.at(row);
+                // Almost no point is near a lower face.
+                if point.iter().all(|&x| x > (self.reach + 1) as f64 * self.side) {
+                    continue;
+                }
+                let cell = self.cell(&point);
+                // A bit of `axes` for each axis along which the image is moved.
+                let is_near = |axes: &u64| (0..3).all(|axis| axes >> axis & 1 == 0 || cell[axis] < self.reach);
+                let image = |axes: u64| [0, 1, 2].map(|axis| cell[axis] + (axes >> axis & 1) * self.cells);
+                images.extend((1..8).filter(is_near).map(|axes| (keys.key(image(axes)), row as u32)));
             }
-            // A bit of `axes` for each axis along which the image is moved.
-            let is_near = |axes: &u64| (0..3).all(|axis| axes >> axis & 1 == 0 || cell[axis] < self.reach);
-            let image = move |axes: u64| [0, 1, 2].map(|axis| cell[axis] + (axes >> axis & 1) * self.cells);
-            (1..8)
-                .filter(is_near)
-                .map(|axes| (keys.key(image(axes)), row as u32))
-                .collect::<Vec<_>>()
+            images
         };
-        (0..rows).into_par_iter().flat_map_iter(images_of).collect()
+        pieces(points.len()).map(images_of).collect::<Vec<_>>().concat()
     }
 
     #[inline]
@@ -141,7 +154,7 @@ impl Grid {
 }
 
 /// The smallest and the largest coordinates.
-fn bounds(points: &impl Positions, rows: usize) -> ([f64; 3], [f64; 3]) {
+fn bounds<T: Coordinate>(points: &Points<'_, T>) -> ([f64; 3], [f64; 3]) {
     let none = || ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
     let join = |(low, high): ([f64; 3], [f64; 3]), (other_low, other_high): ([f64; 3], [f64; 3])| {
         (
@@ -149,7 +162,7 @@ fn bounds(points: &impl Positions, rows: usize) -> ([f64; 3], [f64; 3]) {
             [0, 1, 2].map(|axis| f64::max(high[axis], other_high[axis])),
         )
     };
-    pieces(rows)
+    pieces(points.len())
         .map(|piece| {
             piece.fold(none(), |bounds, row| {
                 let point = points.at(row);

@@ -26,42 +26,79 @@ pub trait Positions: sealed::Positions {}
 impl<P: sealed::Positions> Positions for P {}
 
 pub(crate) mod sealed {
+    use super::Points;
     use crate::error::Result;
 
     #[doc(hidden)]
-    pub trait Positions: Sync {
-        /// How many points there are; an error if there is no such thing.
-        fn count(&self) -> Result<usize>;
-        /// x, y and z of a point.
-        fn at(&self, row: usize) -> [f64; 3];
+    pub trait Positions {
+        type Coordinate: super::Coordinate;
+
+        /// The points; an error if that is not what they are.
+        fn points(&self) -> Result<Points<'_, Self::Coordinate>>;
     }
 }
 
-impl<T: Copy + Into<f64> + Sync> sealed::Positions for ArrayView2<'_, T> {
-    fn count(&self) -> Result<usize> {
-        match self.dim() {
-            (rows, 3) => Ok(rows),
-            (rows, columns) => Err(Error::Shape { rows, columns }),
+/// A number that is exact as an `f64`.
+#[doc(hidden)]
+pub trait Coordinate: Copy + Into<f64> + Sync {}
+
+impl<T: Copy + Into<f64> + Sync> Coordinate for T {}
+
+/// Points, however they lie in memory.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Points<'a, T> {
+    /// x, y and z together, and no gaps.
+    Rows(&'a [[T; 3]]),
+    /// Anything else with three columns.
+    Matrix(ArrayView2<'a, T>),
+    /// Of one length.
+    Columns([&'a [T]; 3]),
+}
+
+impl<T: Coordinate> Points<'_, T> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Matrix(matrix) => matrix.nrows(),
+            Self::Columns([x, ..]) => x.len(),
         }
     }
 
+    /// x, y and z of a point.
     #[inline]
-    fn at(&self, row: usize) -> [f64; 3] {
-        let point = self.row(row);
-        [point[0].into(), point[1].into(), point[2].into()]
+    pub(crate) fn at(&self, row: usize) -> [f64; 3] {
+        let [x, y, z] = match self {
+            Self::Rows(rows) => rows[row],
+            Self::Matrix(matrix) => [matrix[[row, 0]], matrix[[row, 1]], matrix[[row, 2]]],
+            Self::Columns([x, y, z]) => [x[row], y[row], z[row]],
+        };
+        [x.into(), y.into(), z.into()]
     }
 }
 
-impl<T: Copy + Into<f64> + Sync> sealed::Positions for [&[T]; 3] {
-    fn count(&self) -> Result<usize> {
-        let expected = self[0].len();
-        check_length("y", self[1].len(), "x", expected)?;
-        check_length("z", self[2].len(), "x", expected)?;
-        Ok(expected)
-    }
+impl<T: Coordinate> sealed::Positions for ArrayView2<'_, T> {
+    type Coordinate = T;
 
-    #[inline]
-    fn at(&self, row: usize) -> [f64; 3] {
-        [self[0][row].into(), self[1][row].into(), self[2][row].into()]
+    fn points(&self) -> Result<Points<'_, T>> {
+        let (rows, columns) = self.dim();
+        if columns != 3 {
+            return Err(Error::Shape { rows, columns });
+        }
+        Ok(match self.as_slice() {
+            Some(numbers) => Points::Rows(numbers.as_chunks().0),
+            None => Points::Matrix(self.view()),
+        })
+    }
+}
+
+impl<T: Coordinate> sealed::Positions for [&[T]; 3] {
+    type Coordinate = T;
+
+    fn points(&self) -> Result<Points<'_, T>> {
+        let [x, y, z] = *self;
+        check_length("y", y.len(), "x", x.len())?;
+        check_length("z", z.len(), "x", x.len())?;
+        Ok(Points::Columns([x, y, z]))
     }
 }

@@ -163,15 +163,13 @@ fn visit_large(large: Vec<Member>, small: &[Member], largest: f64, visit: &(impl
             own[k + 1..].iter().for_each(|q| visit_pair(p, q));
         }
     });
-    cells.near_pairs(
-        1,
-        |_, _| false,
-        |a, b| {
-            let ((a, a_large), (b, b_large)) = (members_of(a), members_of(b));
-            for (k, p) in a.iter().enumerate() {
-                let others = if k < a_large { b } else { &b[..b_large] };
-                others.iter().for_each(|q| visit_pair(p, q));
-            }
-        },
-    );
+    let visit_cells = |a: usize, b: usize| {
+        let ((a, a_large), (b, b_large)) = (members_of(a), members_of(b));
+        for (k, p) in a.iter().enumerate() {
+            let others = if k < a_large { b } else { &b[..b_large] };
+            others.iter().for_each(|q| visit_pair(p, q));
+        }
+    };
+    cells.near_pairs_within(1, visit_cells);
+    cells.near_pairs_between(1, |_, _| false, visit_cells);
 }
