@@ -144,23 +144,23 @@ fn table(sizes: &[usize]) {
 
 /// What a job takes on one thread and on two, in turns: the middle one of some rounds each.
 fn row(job: &str, n: usize, work: impl Fn() -> usize + Sync) {
-    let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     memory::reset_peak();
     let before = memory::peak_mb();
-    let groups = pools[0].install(&work);
+    let groups = pool(1).install(&work);
     let bytes = (memory::peak_mb() - before) as f64 * 1024.0 * 1024.0 / n as f64;
-    let (mut cpu, mut wall) = (Vec::new(), [Vec::new(), Vec::new()]);
-    for _ in 0..ROUNDS {
-        for (pool, wall) in pools.iter().zip(&mut wall) {
+    // One pool at a time: idle threads of another one would count.
+    let rounds = |threads| -> (Vec<f64>, Vec<f64>) {
+        let pool = pool(threads);
+        let round = |_| {
             let (begin, begin_cpu) = (Instant::now(), ProcessTime::now());
             pool.install(&work);
-            wall.push(begin.elapsed().as_secs_f64());
-            if pool.current_num_threads() == 1 {
-                cpu.push(begin_cpu.elapsed().as_secs_f64());
-            }
-        }
-    }
-    let ([one, two], cpu) = (wall.map(middle), middle(cpu));
+            (begin_cpu.elapsed().as_secs_f64(), begin.elapsed().as_secs_f64())
+        };
+        (0..ROUNDS).map(round).unzip()
+    };
+    let ((cpu, one), (_, two)) = (rounds(1), rounds(2));
+    let (cpu, one, two) = (middle(cpu), middle(one), middle(two));
     println!(
         "| {job} | {n} | {cpu:.3} | {one:.3} | {two:.3} | {:.2} | {bytes:.0} | {groups} |",
         one / two

@@ -17,16 +17,31 @@
 //! ```
 //!
 //! - [`Fof`]: points in three dimensions, in open space or in a periodic cube.
-//! - [`RedshiftFof`]: right ascension, declination and redshift, after Robotham et al. 2011.
-//! - [`Cosmology`]: the distances behind it.
+//! - [`RedshiftFof`]: right ascension, declination and redshift of a [`Survey`], after Robotham et al. 2011; how far linking
+//!   lengths reach is up to a [`Density`], to [`completeness`] and to the [`Cosmology`].
+//! - [`Groups`]: who is in which group; tables of [`Group`]s and [`Pair`]s.
+//! - [`Comparison`] with true groups, and a [`Tuner`] for the linking lengths that agree best with mock catalogues.
+//! - [`MagnitudeLimit`]: the mean density behind a magnitude-limited survey, and random catalogues of it.
 //!
 //! Groups are numbered from 0 in the order of their first point; -1 is a point outside every group. Results depend on
 //! the data and the options alone, never on the number of threads (that of rayon's current pool).
 //!
+//! | feature | what it adds |
+//! |---|---|
+//! | `arrow` | labels, group tables and pair tables as Arrow record batches |
+//! | `mock` | a made-up survey whose groups are known |
+//!
 //! # What it is not
 //!
 //! Not a halo finder (no unbinding, no substructure), and not a clustering algorithm with a notion of noise (DBSCAN).
-//! It reads and writes no files. Group properties, density models and comparison with mocks are not here yet.
+//! It reads and writes no files.
+//!
+//! # References
+//!
+//! - Robotham2011: Robotham et al. 2011, MNRAS 416, 2640: linking lengths in surveys, group properties, comparison.
+//! - Tempel2014: Tempel et al. 2014, A&A 566, A1: virial masses.
+//! - Cole2011: Cole 2011, MNRAS 416, 739: selection of a survey and its structure, told from each other.
+//! - Hogg1999: Hogg 1999, astro-ph/9905116: distances.
 
 #[cfg(feature = "arrow")]
 mod arrow;

@@ -4,12 +4,16 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
     length: f64,
-    box_size: Option<f64>,
+    /// Infinite in open space, where no way round is shorter.
+    box_size: f64,
 }
 
 impl Metric {
     pub(crate) fn new(length: f64, box_size: Option<f64>) -> Self {
-        Self { length, box_size }
+        Self {
+            length,
+            box_size: box_size.unwrap_or(f64::INFINITY),
+        }
     }
 
     pub(crate) fn length(&self) -> f64 {
@@ -17,19 +21,17 @@ impl Metric {
     }
 
     pub(crate) fn box_size(&self) -> Option<f64> {
-        self.box_size
+        self.box_size.is_finite().then_some(self.box_size)
     }
 
     /// At most one linking length apart, in a periodic box by the shortest way round?
+    #[inline]
     pub(crate) fn are_friends(&self, p: &[f64; 3], q: &[f64; 3]) -> bool {
-        let mut square = 0.0;
-        for axis in 0..3 {
-            let mut d = (p[axis] - q[axis]).abs();
-            if let Some(box_size) = self.box_size {
-                d = d.min(box_size - d);
-            }
-            square += d * d;
-        }
-        square <= self.length * self.length
+        let squared = |axis: usize| {
+            let d = (p[axis] - q[axis]).abs();
+            let shortest = if d < self.box_size - d { d } else { self.box_size - d };
+            shortest * shortest
+        };
+        squared(0) + squared(1) + squared(2) <= self.length * self.length
     }
 }
