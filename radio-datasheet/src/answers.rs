@@ -80,6 +80,22 @@ impl Answers {
         Ok(answers)
     }
 
+    /// Answers by section and question; those to questions that there are not are left out.
+    pub(crate) fn from_texts(title: Option<String>, texts: &BTreeMap<String, BTreeMap<String, String>>) -> Self {
+        let mut answers = Self {
+            title,
+            texts: BTreeMap::new(),
+        };
+        for section in &SECTIONS {
+            for question in section.questions {
+                if let Some(text) = texts.get(section.id).and_then(|texts| texts.get(question.id)) {
+                    answers.texts.insert((section.id, question.id), text.clone());
+                }
+            }
+        }
+        answers
+    }
+
     /// An answers file with every question as a comment above its empty answer, ready to be filled in.
     ///
     /// # Examples

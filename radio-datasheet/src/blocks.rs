@@ -28,7 +28,10 @@ pub(crate) struct Block {
 pub(crate) fn merge(previous: &str, blocks: &[Block]) -> Result<String> {
     let mut parts = parse(previous, blocks)?;
     let edited = parts.iter().filter_map(|part| {
-        if let Part::Block { index, edited: true } = part {
+        if let Part::Block {
+            index, edited: true, ..
+        } = part
+        {
             Some(*index)
         } else {
             None
@@ -39,24 +42,27 @@ pub(crate) fn merge(previous: &str, blocks: &[Block]) -> Result<String> {
         return Err(Error::Edited { blocks: edited });
     }
 
+    let new = |index| Part::Block {
+        index,
+        edited: false,
+        body: "",
+        line: 0,
+    };
     for index in 0..blocks.len() {
         if position(&parts, |known| known == index).is_some() {
             continue;
         }
-        let (at, new) = match index
+        let (at, parts_of_it) = match index
             .checked_sub(1)
             .and_then(|before| position(&parts, |known| known == before))
         {
-            Some(before) => (before + 1, [Part::Gap("\n"), Part::Block { index, edited: false }]),
+            Some(before) => (before + 1, [Part::Gap("\n"), new(index)]),
             None => match position(&parts, |_| true) {
-                Some(first) => (first, [Part::Block { index, edited: false }, Part::Gap("\n")]),
-                None => (
-                    parts.len(),
-                    [Part::Gap(gap_after(previous)), Part::Block { index, edited: false }],
-                ),
+                Some(first) => (first, [new(index), Part::Gap("\n")]),
+                None => (parts.len(), [Part::Gap(gap_after(previous)), new(index)]),
             },
         };
-        parts.splice(at..at, new);
+        parts.splice(at..at, parts_of_it);
     }
 
     let line_break = if previous
@@ -79,6 +85,38 @@ pub(crate) fn merge(previous: &str, blocks: &[Block]) -> Result<String> {
     Ok(text)
 }
 
+/// A generated block as it stands in a text, edited or not.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) name: &'static str,
+    /// Its text, without line breaks at its ends.
+    pub(crate) body: String,
+    /// The line of the text, from 1, that the body begins with.
+    pub(crate) line: usize,
+}
+
+/// The generated blocks of a text.
+pub(crate) fn found(text: &str) -> Result<Vec<Found>> {
+    let blocks = crate::template::BLOCKS.map(|(name, _)| Block {
+        name,
+        body: String::new(),
+    });
+    let mut found = Vec::new();
+    for part in parse(text, &blocks)? {
+        if let Part::Block { index, body, line, .. } = part {
+            let inner = body.trim_start_matches(['\r', '\n']);
+            let above = body[..body.len() - inner.len()].matches('\n').count();
+            let lines: Vec<&str> = inner.trim_end_matches(['\r', '\n']).lines().collect();
+            found.push(Found {
+                name: blocks[index].name,
+                body: lines.join("\n"),
+                line: line + above,
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// A piece of a datasheet.
 enum Part<'a> {
     /// Written by hand, kept to the byte.
@@ -88,6 +126,9 @@ enum Part<'a> {
     Block {
         index: usize,
         edited: bool,
+        body: &'a str,
+        /// Of the text, from 1: where the body starts.
+        line: usize,
     },
 }
 
@@ -154,8 +195,15 @@ fn parse<'a>(text: &'a str, blocks: &[Block]) -> Result<Vec<Part<'a>>> {
                 open = Some((index, stated, at));
             }
             (Some((opened, stated, body)), &["end", _]) if opened == index => {
-                let edited = hash(&text[body..start]) != stated;
-                parts.push(Part::Block { index, edited });
+                let body = &text[body..start];
+                let edited = hash(body) != stated;
+                let line = 1 + text[..start - body.len()].matches('\n').count();
+                parts.push(Part::Block {
+                    index,
+                    edited,
+                    body,
+                    line,
+                });
                 (open, text_start) = (None, at);
             }
             (None, _) => return Err(wrong(format!("block {name:?} ends here, but does not begin"))),
@@ -182,7 +230,7 @@ fn parse<'a>(text: &'a str, blocks: &[Block]) -> Result<Vec<Part<'a>>> {
 /// FNV-1a, 64 bits, of a body without the line breaks at its ends; the kind of line break does not matter.
 ///
 /// It is there to see edits, not to withstand forgery.
-fn hash(body: &str) -> String {
+pub(crate) fn hash(body: &str) -> String {
     let body = body.trim_matches(['\r', '\n']).bytes().filter(|&byte| byte != b'\r');
     let hash = body.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use radio_index::{Bounds, ColumnSummary, RunSummary, Summary};
+use radio_index::{Bounds, CatalogueSummary, ColumnSummary, RunSummary, Summary};
 use serde::Serialize;
 
 use crate::questions::{NOTES, Section};
-use crate::{Answers, Figure};
+use crate::{Answers, Figure, document};
 
 /// Longer lists of values are cut, and the rest is counted.
 const MOST_VALUES: usize = 20;
@@ -131,6 +131,19 @@ struct Tiles<'a> {
     bytes: u64,
     rows_per_tile: Percentiles,
     created_by: Values<'a>,
+    /// One hash of the footers of all files, in the order of their names; none where there is no file.
+    digest: Option<String>,
+    syncs: Vec<Sync<'a>>,
+}
+
+/// A sync that changed something.
+#[derive(Debug, Serialize)]
+struct Sync<'a> {
+    node: &'a str,
+    added: u64,
+    updated: u64,
+    removed: u64,
+    failed: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -165,6 +178,19 @@ impl<'a> Tiles<'a> {
                     .iter()
                     .map(|(name, files)| (Some(name.as_str()), *files)),
             ),
+            digest: document::digest(summary),
+            syncs: summary
+                .syncs
+                .iter()
+                .take(MOST_VALUES)
+                .map(|sync| Sync {
+                    node: &sync.node,
+                    added: sync.added,
+                    updated: sync.updated,
+                    removed: sync.removed,
+                    failed: sync.failed,
+                })
+                .collect(),
         }
     }
 }
@@ -210,8 +236,88 @@ struct Catalogue<'a> {
     without_position: u64,
     classes: Values<'a>,
     warnings: Values<'a>,
+    /// Rows in which each bit of the warning is set, where any is.
+    warning_bits: Vec<Bit>,
+    programs: Values<'a>,
+    targets: Values<'a>,
+    /// Key columns that lack some values.
+    completeness: Vec<Completeness<'a>>,
     /// Columns with known bounds, in the order of this list: z, ra, dec.
     bounds: Vec<Range>,
+}
+
+#[derive(Debug, Serialize)]
+struct Bit {
+    bit: usize,
+    name: &'static str,
+    rows: u64,
+}
+
+/// Bits of redrock's redshift warning, from the lowest (the file zwarning.py of redrock).
+const WARNING_BITS: [&str; 12] = [
+    "SKY",
+    "LITTLE_COVERAGE",
+    "SMALL_DELTA_CHI2",
+    "NEGATIVE_MODEL",
+    "MANY_OUTLIERS",
+    "Z_FITLIMIT",
+    "NEGATIVE_EMISSION",
+    "UNPLUGGED",
+    "BAD_TARGET",
+    "NODATA",
+    "BAD_MINFIT",
+    "POORDATA",
+];
+
+fn warning_bits(warnings: &[(Option<i64>, u64)]) -> Vec<Bit> {
+    let rows_with = |bit: usize| {
+        let set = warnings
+            .iter()
+            .filter(|(value, _)| value.is_some_and(|value| value >> bit & 1 == 1));
+        set.fold(0_u64, |sum, (_, rows)| sum.saturating_add(*rows))
+    };
+    WARNING_BITS
+        .iter()
+        .enumerate()
+        .map(|(bit, name)| Bit {
+            bit,
+            name,
+            rows: rows_with(bit),
+        })
+        .filter(|bit| bit.rows > 0)
+        .collect()
+}
+
+#[derive(Debug, Serialize)]
+struct Completeness<'a> {
+    column: &'a str,
+    nulls: u64,
+    fills: u64,
+    there: u64,
+}
+
+fn completeness(catalogue: &CatalogueSummary) -> Vec<Completeness<'_>> {
+    let mut columns: Vec<Completeness<'_>> = Vec::new();
+    for (counts, is_null) in [(&catalogue.nulls, true), (&catalogue.fills, false)] {
+        for (column, rows) in counts {
+            let at = columns
+                .iter()
+                .position(|known| known.column == column)
+                .unwrap_or_else(|| {
+                    columns.push(Completeness {
+                        column,
+                        nulls: 0,
+                        fills: 0,
+                        there: catalogue.rows,
+                    });
+                    columns.len() - 1
+                });
+            let known = &mut columns[at];
+            *if is_null { &mut known.nulls } else { &mut known.fills } = *rows;
+            known.there = known.there.saturating_sub(*rows);
+        }
+    }
+    columns
 }
 
 #[derive(Debug, Serialize)]
@@ -245,6 +351,18 @@ impl<'a> Catalogue<'a> {
                     .iter()
                     .map(|(value, rows)| (value.map(|v| v.to_string()), *rows)),
             ),
+            warning_bits: warning_bits(&catalogue.warnings),
+            programs: Values::new(catalogue.programs.iter().map(|((survey, program), rows)| {
+                let name = format!("{survey} {program}");
+                (Some(name.trim().to_owned()), *rows)
+            })),
+            targets: Values::new(
+                catalogue
+                    .targets
+                    .iter()
+                    .map(|(kind, rows)| (Some(kind.as_str()), *rows)),
+            ),
+            completeness: completeness(catalogue),
             bounds: [
                 range("redshift", "", catalogue.z),
                 range("right ascension", "degrees, ICRS", catalogue.ra),

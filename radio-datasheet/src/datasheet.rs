@@ -6,9 +6,10 @@ use radio_index::Summary;
 
 use crate::blocks::{self, Block};
 use crate::context::{Context, SectionContext};
+use crate::document::tile_patterns;
 use crate::questions::SECTIONS;
 use crate::template::{BLOCKS, Templates};
-use crate::{Answers, Figure, Result, figures, files};
+use crate::{Answers, Document, Figure, Result, figures, files};
 
 /// A datasheet to be written: what is known of a data set, and how to say it.
 ///
@@ -30,10 +31,10 @@ use crate::{Answers, Figure, Result, figures, files};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Datasheet<'a> {
-    summary: &'a Summary,
-    answers: &'a Answers,
-    facts: Vec<(String, String)>,
-    templates: Vec<(String, String)>,
+    pub(crate) summary: &'a Summary,
+    pub(crate) answers: &'a Answers,
+    pub(crate) facts: Vec<(String, String)>,
+    pub(crate) templates: Vec<(String, String)>,
 }
 
 impl<'a> Datasheet<'a> {
@@ -95,7 +96,7 @@ impl<'a> Datasheet<'a> {
         self.render_with(&self.figures()?, previous)
     }
 
-    /// The figures of the datasheet: those of `redshifts`, `classes` and `sky` that the summary has numbers for.
+    /// The figures of the datasheet: those of `redshifts`, `classes`, `completeness` and `sky` that the summary has numbers for.
     ///
     /// They are files of their own, not inline, because GitHub and GitLab strip `<svg>` from Markdown but show images
     /// beside it.
@@ -107,7 +108,20 @@ impl<'a> Datasheet<'a> {
         figures::all(self.summary)
     }
 
-    /// Writes `DATA_README.md` and its figures in the existing folder `dir`, and returns the path of the former.
+    /// All that it states as one value, with the names of the tiles as the index has them: see
+    /// [`Document`] for what it can be turned into.
+    #[must_use]
+    pub fn document(&self) -> Document {
+        self.document_in(None)
+    }
+
+    /// The same with tiles below a folder named from there on.
+    pub(crate) fn document_in(&self, dir: Option<&Path>) -> Document {
+        Document::new(self, tile_patterns(self.summary, dir))
+    }
+
+    /// Writes `DATA_README.md`, its figures, `datasheet.json` (with its schema) and `croissant.json` in the existing folder
+    /// `dir`, and returns the path of the first.
     ///
     /// An existing datasheet is the previous text of [`Datasheet::render`], so hand-written text stays, and a block
     /// edited by hand is an error that changes nothing. Files are written beside their place and moved there: a reader
@@ -138,12 +152,17 @@ impl<'a> Datasheet<'a> {
 
         // Figures first: a datasheet never refers to one that is not there.
         let folder = dir.as_ref().join(Self::FIGURES_FOLDER);
-        if !figures.is_empty() {
-            files::make_folder(&folder)?;
-        }
+        files::make_folder(&folder)?;
         for figure in &figures {
             files::write(&folder.join(figure.file_name()), &figure.svg)?;
         }
+        files::write(&folder.join(Document::SCHEMA_FILE_NAME), Document::SCHEMA)?;
+        let document = self.document_in(Some(dir.as_ref()));
+        files::write(&dir.as_ref().join(Document::FILE_NAME), &document.to_json())?;
+        files::write(
+            &dir.as_ref().join(Document::CROISSANT_FILE_NAME),
+            &document.to_croissant(),
+        )?;
         files::write(&path, &text)?;
         for name in figures::NAMES {
             if figures.iter().all(|figure| figure.name != name) {

@@ -56,6 +56,18 @@ pub enum Error {
         /// What is wrong there; names the block.
         reason: String,
     },
+    /// A JSON file is not what it was written as.
+    #[error("{file}, line {line}, column {column}: {reason}; write the datasheet again")]
+    Json {
+        /// Name of the file.
+        file: &'static str,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
     /// A file cannot be read or written.
     #[error("cannot {action} {}", .path.display())]
     Io {

@@ -42,8 +42,12 @@
 
 mod answers;
 mod blocks;
+mod check;
 mod context;
+mod croissant;
 mod datasheet;
+mod diff;
+mod document;
 mod error;
 mod figures;
 mod files;
@@ -53,7 +57,10 @@ mod questions;
 mod template;
 
 pub use answers::Answers;
+pub use check::{Difference, Report, check};
 pub use datasheet::Datasheet;
+pub use diff::{Changes, Distribution, diff};
+pub use document::{Document, Setting};
 pub use error::{Error, Result};
 pub use figures::Figure;
 /// The summary of radio-index, in the version that is in the signatures here.

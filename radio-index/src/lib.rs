@@ -105,7 +105,8 @@ mod verify;
 
 pub use plan::{NodeShare, PlanTile, ReadPlan, TileSlice};
 pub use summary::{
-    Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, SkyCoverage, Summary, TileSummary,
+    Bounds, CatalogueSummary, ColumnSummary, FileSummary, Histogram, RowsPerTile, RunSummary, SkyCoverage, Summary,
+    SyncSummary, TileSummary,
 };
 
 #[cfg(feature = "_sql")]

@@ -6,7 +6,8 @@ use crate::catalogue::{IS_DEAD, REALS, integers, is_fill};
 use crate::select::{self, IS_POSITION, IS_REDSHIFT};
 use crate::store::{Store, Tx, on};
 use crate::summary::{
-    Bounds, CatalogueSummary, ColumnSummary, Histogram, RowsPerTile, RunSummary, Summary, TileSummary,
+    Bounds, CatalogueSummary, ColumnSummary, FileSummary, Histogram, RowsPerTile, RunSummary, Summary, SyncSummary,
+    TileSummary,
 };
 use crate::{Result, Selection};
 
@@ -42,6 +43,8 @@ pub(crate) async fn summary(store: &Store) -> Result<Summary> {
     };
     Ok(Summary {
         tiles: db.tiles().await?,
+        files: db.files().await?,
+        syncs: db.syncs().await?,
         columns: db.columns().await?,
         redshifts,
         sky: select::sky(store, db.tx, &Selection::all()).await?,
@@ -88,6 +91,41 @@ impl Reader<'_> {
             rows_per_tile: rows_per_tile(&row_counts),
             created_by: most_frequent_first(created_by),
         })
+    }
+
+    async fn files(&mut self) -> Result<Vec<FileSummary>> {
+        type Row = (String, String, i64, i64, String, String, Option<String>);
+        let sql = "SELECT node, uri, row_count, size, footer_hash, keys_hash, error FROM file_registry";
+        let rows: Vec<Row> = rows!(self, sql.to_owned())?;
+        let file = |(node, uri, rows, bytes, footer_hash, keys_hash, error): Row| FileSummary {
+            node,
+            uri,
+            rows: count(rows),
+            bytes: count(bytes),
+            footer_hash,
+            keys_hash,
+            error,
+        };
+        let mut files: Vec<FileSummary> = rows.into_iter().map(file).collect();
+        // Databases sort text by their locale.
+        files.sort_by(|a, b| (&a.uri, &a.node).cmp(&(&b.uri, &b.node)));
+        Ok(files)
+    }
+
+    async fn syncs(&mut self) -> Result<Vec<SyncSummary>> {
+        type Row = (String, i64, i64, i64, i64, i64);
+        let sql = "SELECT node, added, updated, unchanged, removed, failed FROM sync_runs
+            WHERE added + updated + removed > 0 ORDER BY sync_run DESC";
+        let rows: Vec<Row> = rows!(self, sql.to_owned())?;
+        let sync = |(node, added, updated, unchanged, removed, failed): Row| SyncSummary {
+            node,
+            added: count(added),
+            updated: count(updated),
+            unchanged: count(unchanged),
+            removed: count(removed),
+            failed: count(failed),
+        };
+        Ok(rows.into_iter().map(sync).collect())
     }
 
     async fn columns(&mut self) -> Result<Vec<ColumnSummary>> {

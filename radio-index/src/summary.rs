@@ -1,14 +1,20 @@
-//! What a data set is, in numbers. This file uses only `std`, so that a document writer can depend on it alone.
+//! What a data set is, in numbers. This file uses only `std` (and serde, with that feature), so that a document writer can depend on
+//! it alone.
 
 /// The aggregates that describe a data set, as `Index::summary` counts them or as a caller fills them in.
 ///
 /// Every number has one of two sources: *footer* (Parquet footers in the registry) or *catalogue* (the key columns in
 /// `galaxies`). No spectrum is read for any of them.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct Summary {
     /// The files. Source: footer.
     pub tiles: TileSummary,
+    /// Each file, in the order of their names; those that cannot be read, too. Source: registry.
+    pub files: Vec<FileSummary>,
+    /// Syncs that changed something, the last one first. Source: registry.
+    pub syncs: Vec<SyncSummary>,
     /// The columns of the files, in the order of their names. Source: footer.
     pub columns: Vec<ColumnSummary>,
     /// The galaxies. Source: catalogue.
@@ -25,6 +31,7 @@ pub struct Summary {
 
 /// The files of a data set, from their footers.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct TileSummary {
     /// Readable files.
@@ -43,8 +50,49 @@ pub struct TileSummary {
     pub created_by: Vec<(String, u64)>,
 }
 
+/// One file, as it was registered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
+pub struct FileSummary {
+    /// The node whose disk it is on.
+    pub node: String,
+    /// Where it is.
+    pub uri: String,
+    /// Rows; 0 where it cannot be read.
+    pub rows: u64,
+    /// Size on disk, bytes.
+    pub bytes: u64,
+    /// Hash of its footer: the rows, types, statistics and places of all that is in it.
+    pub footer_hash: String,
+    /// Hash of its key columns, value by value; empty where an older version registered it.
+    pub keys_hash: String,
+    /// Why it cannot be read.
+    pub error: Option<String>,
+}
+
+/// A sync that changed something: what became of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
+pub struct SyncSummary {
+    /// The node that it ran on.
+    pub node: String,
+    /// Files that were new.
+    pub added: u64,
+    /// Files that had changed.
+    pub updated: u64,
+    /// Files that had not.
+    pub unchanged: u64,
+    /// Files that had gone.
+    pub removed: u64,
+    /// Files that could not be read.
+    pub failed: u64,
+}
+
 /// Percentiles of the number of rows in a file (nearest rank).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct RowsPerTile {
     /// Fewest rows.
@@ -61,6 +109,7 @@ pub struct RowsPerTile {
 
 /// One column of the files, from their footers.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct ColumnSummary {
     /// Dotted path in the Parquet schema.
@@ -79,6 +128,7 @@ pub struct ColumnSummary {
 
 /// The galaxies of a data set, from their key columns.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct CatalogueSummary {
     /// Rows.
@@ -113,6 +163,7 @@ pub struct CatalogueSummary {
 
 /// The smallest and the largest value.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub struct Bounds {
     /// Smallest.
     pub min: f64,
@@ -122,6 +173,7 @@ pub struct Bounds {
 
 /// Counts in bins of equal width.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct Histogram {
     /// Lower edge of the first bin.
@@ -134,6 +186,7 @@ pub struct Histogram {
 
 /// Galaxies in each pixel of the sky, HEALPix NESTED.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct SkyCoverage {
     /// HEALPix order; nside is `2^order`.
@@ -156,6 +209,7 @@ impl SkyCoverage {
 
 /// One run whose results were recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct RunSummary {
     /// Name of the run.

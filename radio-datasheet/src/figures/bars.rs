@@ -1,4 +1,6 @@
-//! How many rows each class has.
+//! How many rows each class has, and how many have a value in each column.
+
+use radio_index::CatalogueSummary;
 
 use super::Figure;
 use super::svg::{Anchor, BLUE, Svg};
@@ -44,7 +46,60 @@ pub(crate) fn classes(classes: &[(String, u64)]) -> Option<Figure> {
         ));
     }
 
+    let plural = if classes.len() == 1 { "class" } else { "classes" };
+    let alt = format!(
+        "Bars of the rows of {} {plural}, {} {} in all",
+        classes.len(),
+        format::count(total),
+        if total == 1 { "row" } else { "rows" }
+    );
     let most = bars.iter().map(|(_, rows, _)| *rows).max().filter(|most| *most > 0)?;
+    Some(draw("classes", alt, &bars, most, total, "rows (share of all rows)"))
+}
+
+/// The figure `completeness`: rows with a value that is no fill value, of each key column that lacks some; none where no
+/// column does.
+pub(crate) fn completeness(catalogue: &CatalogueSummary) -> Option<Figure> {
+    let rows = catalogue.rows;
+    let mut columns: Vec<&str> = Vec::new();
+    for (column, _) in catalogue.nulls.iter().chain(&catalogue.fills) {
+        if !columns.contains(&column.as_str()) {
+            columns.push(column);
+        }
+    }
+    if columns.is_empty() || rows == 0 {
+        return None;
+    }
+    let lacking = |counts: &[(String, u64)], column: &str| {
+        let found = counts.iter().find(|(name, _)| name == column);
+        found.map_or(0, |(_, rows)| *rows)
+    };
+    let there = |column: &str| {
+        let missing = lacking(&catalogue.nulls, column).saturating_add(lacking(&catalogue.fills, column));
+        rows.saturating_sub(missing)
+    };
+    let bars: Vec<(String, u64, &str)> = columns
+        .iter()
+        .map(|column| (label(column).unwrap_or_default(), there(column), BLUE))
+        .collect();
+    let alt = format!(
+        "Bars of the rows that have a value, of {} key column{} that lack{} some",
+        bars.len(),
+        if bars.len() == 1 { "" } else { "s" },
+        if bars.len() == 1 { "s" } else { "" }
+    );
+    Some(draw(
+        "completeness",
+        alt,
+        &bars,
+        rows,
+        rows,
+        "rows with a value (share of all rows)",
+    ))
+}
+
+/// Bars with their counts and shares; the longest possible one stands for `most`.
+fn draw(name: &'static str, alt: String, bars: &[(String, u64, &str)], most: u64, total: u64, axis: &str) -> Figure {
     let height = TOP + bars.len() as f64 * ROW + 40.0;
     let scale = (WIDTH - LEFT - RIGHT) / most as f64;
     let mut svg = Svg::new(WIDTH, height);
@@ -66,22 +121,10 @@ pub(crate) fn classes(classes: &[(String, u64)]) -> Option<Figure> {
         (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, bottom + 26.0),
         Anchor::Middle,
         "",
-        "rows (share of all rows)",
-    );
-
-    let plural = if classes.len() == 1 { "class" } else { "classes" };
-    let alt = format!(
-        "Bars of the rows of {} {plural}, {} {} in all",
-        classes.len(),
-        format::count(total),
-        if total == 1 { "row" } else { "rows" }
+        axis,
     );
     let svg = svg.finish(&alt);
-    Some(Figure {
-        name: "classes",
-        alt,
-        svg,
-    })
+    Figure { name, alt, svg }
 }
 
 /// A class as a label that fits; none for the empty name.

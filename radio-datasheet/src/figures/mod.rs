@@ -13,13 +13,13 @@ use radio_index::Summary;
 use crate::{Datasheet, Result};
 
 /// Names of all figures; a summary without numbers for one has it not.
-pub(crate) const NAMES: [&str; 3] = ["redshifts", "classes", "sky"];
+pub(crate) const NAMES: [&str; 4] = ["redshifts", "classes", "completeness", "sky"];
 
 /// A figure of a datasheet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Figure {
-    /// Its name: `redshifts`, `classes` or `sky`.
+    /// Its name: `redshifts`, `classes`, `completeness` or `sky`.
     pub name: &'static str,
     /// What it shows, in a sentence, for those who do not see it.
     pub alt: String,
@@ -61,6 +61,7 @@ pub(crate) fn all(summary: &Summary) -> Result<Vec<Figure>> {
     let figures = [
         histogram::redshifts(&summary.redshifts),
         bars::classes(&summary.catalogue.classes),
+        bars::completeness(&summary.catalogue),
         sky::map(&summary.sky)?,
     ];
     Ok(figures.into_iter().flatten().collect())

@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod documents;
 mod escaping;
 mod figures;
 mod regenerate;

@@ -31,8 +31,9 @@ fn a_datasheet_and_its_figures_are_written() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["redshifts.svg", "sky.svg"]);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    assert_eq!(names, ["datasheet.schema.json", "redshifts.svg", "sky.svg"]);
+    // The datasheet for people, for programs and for loaders, and the folder of figures.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn a_folder_that_is_not_there_is_an_error() {
         .write(folder.path().join("no"))
         .unwrap_err();
     assert!(
-        matches!(&error, Error::Io { path, .. } if path.ends_with("no/DATA_README.md")),
+        matches!(&error, Error::Io { path, .. } if path.ends_with("no/DATA_README.files")),
         "{error:?}"
     );
 

@@ -52,12 +52,15 @@ fn write_survey(root: &Path, round: i64) {
     }
 }
 
+/// All that an index says of the files; not how it came to know.
 async fn state(index: &Index) -> (ReadPlan, Positions, Summary) {
     let all = Selection::all();
+    let mut summary = index.summary().await.unwrap();
+    summary.syncs.clear();
     (
         index.plan(&all).await.unwrap(),
         index.positions(&all).await.unwrap(),
-        index.summary().await.unwrap(),
+        summary,
     )
 }
 

@@ -20,6 +20,24 @@ async fn a_summary_counts_the_survey() {
             s.tiles.created_by
         );
 
+        let files: Vec<_> = s.files.iter().map(|file| (file.rows, file.bytes)).collect();
+        assert_eq!(files, [(5, on_disk[0]), (3, on_disk[1])]);
+        assert!(
+            s.files
+                .iter()
+                .all(|file| file.footer_hash.len() == 16 && file.error.is_none())
+        );
+        let sync = (
+            s.syncs[0].added,
+            s.syncs[0].updated,
+            s.syncs[0].removed,
+            s.syncs[0].failed,
+        );
+        assert_eq!((s.syncs.len(), sync), (1, (2, 0, 0, 0)));
+        // A sync that changes nothing leaves the summary as it is.
+        index.sync(&SyncOptions::new(folder)).await.unwrap();
+        assert_eq!(index.summary().await.unwrap(), s);
+
         let names: Vec<_> = s.columns.iter().map(|c| c.name.as_str()).collect();
         let sorted = [
             "flux.list.element",
