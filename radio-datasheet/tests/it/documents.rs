@@ -181,7 +181,7 @@ fn a_changed_number_is_named() {
                 "DATA_README.md",
                 "| dead fibres | 2,140 |",
                 "| dead fibres | 2,141 |",
-            )
+            );
         },
         |_| {},
     );
