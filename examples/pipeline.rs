@@ -487,7 +487,7 @@ async fn document(
     tokenizer: &Tokenizer,
     out: &Path,
     report: &Report,
-) -> Result<PathBuf> {
+) -> Result<(PathBuf, String)> {
     let step = Instant::now();
     let summary = index.summary().await?;
     let datasheet = Datasheet::new(&summary, answers)
@@ -502,7 +502,8 @@ async fn document(
         step,
         &format!("{} columns", summary.columns.len()),
     );
-    Ok(path)
+    let digest = datasheet.document().digest().unwrap_or_default();
+    Ok((path, digest))
 }
 
 /// Says what was done, how fast, and where it is.
@@ -517,13 +518,13 @@ impl Report {
         println!("  {step:<17} {rows:>8} rows {seconds:>7.2} s {speed:>9.0} rows/s   {what}");
     }
 
-    fn print(&self, url: &str, datasheet: &Path, scores: Option<&Path>) {
+    fn print(&self, url: &str, (datasheet, digest): &(PathBuf, String), scores: Option<&Path>) {
         println!("\n  done in {:.0} s", self.started.elapsed().as_secs_f64());
         println!("  index      {url}");
         if let Some(scores) = scores {
             println!("  scores     {}", scores.display());
         }
-        println!("  datasheet  {}", datasheet.display());
+        println!("  datasheet  {}, of tiles with the digest {digest}", datasheet.display());
         if scores.is_some() {
             let query = "SELECT * FROM anomalies ORDER BY score DESC LIMIT 5";
             match url.strip_prefix("sqlite:") {

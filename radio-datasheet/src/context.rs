@@ -240,8 +240,10 @@ struct Catalogue<'a> {
     warning_bits: Vec<Bit>,
     programs: Values<'a>,
     targets: Values<'a>,
-    /// Key columns that lack some values.
+    /// Key columns that lack some values, but not all.
     completeness: Vec<Completeness<'a>>,
+    /// Key columns without any value.
+    absent: Vec<&'a str>,
     /// Columns with known bounds, in the order of this list: z, ra, dec.
     bounds: Vec<Range>,
 }
@@ -317,7 +319,18 @@ fn completeness(catalogue: &CatalogueSummary) -> Vec<Completeness<'_>> {
             known.there = known.there.saturating_sub(*rows);
         }
     }
+    columns.retain(|column| column.nulls < catalogue.rows);
     columns
+}
+
+fn absent(catalogue: &CatalogueSummary) -> Vec<&str> {
+    let is_absent = |(_, nulls): &&(String, u64)| *nulls == catalogue.rows && *nulls > 0;
+    catalogue
+        .nulls
+        .iter()
+        .filter(is_absent)
+        .map(|(column, _)| column.as_str())
+        .collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -363,6 +376,7 @@ impl<'a> Catalogue<'a> {
                     .map(|(kind, rows)| (Some(kind.as_str()), *rows)),
             ),
             completeness: completeness(catalogue),
+            absent: absent(catalogue),
             bounds: [
                 range("redshift", "", catalogue.z),
                 range("right ascension", "degrees, ICRS", catalogue.ra),

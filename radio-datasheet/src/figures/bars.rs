@@ -57,8 +57,8 @@ pub(crate) fn classes(classes: &[(String, u64)]) -> Option<Figure> {
     Some(draw("classes", alt, &bars, most, total, "rows (share of all rows)"))
 }
 
-/// The figure `completeness`: rows with a value that is no fill value, of each key column that lacks some; none where no
-/// column does.
+/// The figure `completeness`: rows with a value that is no fill value, of each key column that lacks some and has some; none
+/// where there is no such column.
 pub(crate) fn completeness(catalogue: &CatalogueSummary) -> Option<Figure> {
     let rows = catalogue.rows;
     let mut columns: Vec<&str> = Vec::new();
@@ -67,6 +67,12 @@ pub(crate) fn completeness(catalogue: &CatalogueSummary) -> Option<Figure> {
             columns.push(column);
         }
     }
+    columns.retain(|column| {
+        !catalogue
+            .nulls
+            .iter()
+            .any(|(name, nulls)| name == column && *nulls == rows)
+    });
     if columns.is_empty() || rows == 0 {
         return None;
     }

@@ -25,7 +25,11 @@ fn with_files(folder: &Path) -> Summary {
         file(&name("tiles/b.parquet"), "02"),
         file(&name("tiles/deep/c.parquet"), "03"),
     ];
-    summary.catalogue.nulls = vec![("z".into(), 2_307)];
+    summary.catalogue.nulls = vec![
+        ("z".into(), 2_307),
+        ("survey".into(), 61_250),
+        ("program".into(), 61_250),
+    ];
     summary.catalogue.fills = vec![("z".into(), 12), ("zerr".into(), 40)];
     summary.catalogue.programs = vec![(("main".into(), "dark".into()), 61_250)];
     summary.catalogue.targets = vec![("LRG".into(), 20_000)];
@@ -80,6 +84,7 @@ fn all_files_say_the_same() {
     );
     assert!(text.contains("| `zerr` | 0 | 40 | 61,210 | 99.9 % | catalogue |"));
     assert!(text.contains("| `main dark` | 61,250 | 100.0 % | catalogue |"));
+    assert!(text.contains("no such column: `survey`, `program`."));
     assert!(text.contains("| `LRG` | 20,000 |"));
     // 4633 + 167 rows with bit 2, 167 with bit 0.
     assert!(text.contains("| 2, `SMALL_DELTA_CHI2` | 4,800 |") && text.contains("| 0, `SKY` | 167 |"));
