@@ -44,6 +44,7 @@
 //! |---|---|---|
 //! | `sqlite` | an index in one SQLite file, or in memory; SQLite itself is compiled in | yes |
 //! | `postgres` | an index in a PostgreSQL server | no |
+//! | `serde` | `Summary` as a serde value, without a database, too | with either |
 //!
 //! With neither, [`ReadPlan`] and [`Summary`] remain and need only `std`: that is what a reader or a document writer
 //! depends on.
