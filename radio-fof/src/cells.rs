@@ -279,13 +279,17 @@ impl Near {
     }
 }
 
-/// For each cell of a block, those within `reach` along each axis of the block that is `offset` blocks away.
+/// For each cell of a block, those within `reach` along each axis of the block that is `offset` blocks away, unless no linking
+/// length that has this reach is so long: cells n apart are n - 1 sides from each other, and a linking length of reach 3 is
+/// less than √5 sides (of reach 2: 2, and nothing is left out).
 fn masks(offset: [i64; 3], reach: i64) -> Masks {
     let place = |cell: usize| [2, 1, 0].map(|axis| (cell >> (axis * BLOCK_BITS as usize)) as i64 % SIDE as i64);
     std::array::from_fn(|from| {
         let is_near = |to: &usize| {
             let (from, to) = (place(from), place(*to));
-            (0..3).all(|axis| (to[axis] + SIDE as i64 * offset[axis] - from[axis]).abs() <= reach)
+            let apart = [0, 1, 2].map(|axis| (to[axis] + SIDE as i64 * offset[axis] - from[axis]).abs());
+            let squared: i64 = apart.iter().map(|apart| (apart - 1).max(0).pow(2)).sum();
+            apart.iter().all(|&apart| apart <= reach) && squared < 5
         };
         (0..1 << SUB_BITS).filter(is_near).fold(0, |mask, to| mask | 1 << to)
     })

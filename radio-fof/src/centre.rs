@@ -5,12 +5,14 @@ use std::collections::BinaryHeap;
 
 use crate::properties::{centre_of_light, chord};
 
-/// How far a galaxy was from the centre when it was last looked at, less the way that the centre had gone until then. No
-/// galaxy can be farther now than this and the way that the centre has gone in all.
+/// How far the galaxies of a place were from the centre when it was last looked at, less the way that the centre had gone
+/// until then. None can be farther now than this and the way that the centre has gone in all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bound {
     farthest: f64,
+    /// The last member there.
     member: usize,
+    place: usize,
 }
 
 impl Eq for Bound {}
@@ -33,33 +35,44 @@ impl PartialOrd for Bound {
 /// are left; the one of these with more light is it (of equal ones the first). See
 /// [`Group::centre_row`](crate::Group::centre_row).
 ///
-/// The centre moves little when one member is left out, so only members that might be the farthest are looked at:
-/// about O(n log n), where looking at all of them would be O(n²).
+/// The centre moves little when one member is left out, so only places that might be the farthest are looked at:
+/// about O(n log n), where looking at all members would be O(n²).
 pub(crate) fn iterative_centre(directions: &[[f64; 3]], light: &[f64]) -> usize {
-    let mut is_in = vec![true; directions.len()];
+    // Members at one place are equally far, and are left out from the last.
+    let mut order: Vec<usize> = (0..directions.len()).collect();
+    if directions.len() > 2 {
+        order.sort_unstable_by_key(|&member| (directions[member].map(f64::to_bits), member));
+    }
+    let mut places: Vec<&[usize]> = order.chunk_by(|&a, &b| directions[a] == directions[b]).collect();
     let mut left = directions.len();
     let mut sum = centre_of_light(directions, light);
     let mut total: f64 = light.iter().sum();
     let centre_of = |sum: [f64; 3], total: f64| sum.map(|x| x / total);
     let mut centre = centre_of(sum, total);
     let mut way = 0.0;
-    let bound = |member: usize, centre: &[f64; 3], way: f64| Bound {
+    let bound = |place: usize, member: usize, centre: &[f64; 3], way: f64| Bound {
         // A little more than it is, for rounding.
         farthest: chord(&directions[member], centre) * (1.0 + 1e-12) - way,
         member,
+        place,
     };
     let mut bounds: BinaryHeap<Bound> = BinaryHeap::new();
     if left > 2 {
-        bounds = (0..left).map(|member| bound(member, &centre, way)).collect();
+        let bound_of = |(place, members): (usize, &&[usize])| {
+            let last = members.last().copied().unwrap_or_default();
+            bound(place, last, &centre, way)
+        };
+        bounds = places.iter().enumerate().map(bound_of).collect();
     }
     while left > 2 {
         let Some(top) = bounds.pop() else { break };
-        let now = bound(top.member, &centre, way);
+        let now = bound(top.place, top.member, &centre, way);
         if bounds.peek().is_some_and(|next| now < *next) {
             bounds.push(now);
             continue;
         }
-        is_in[top.member] = false;
+        let there = places[top.place];
+        places[top.place] = &there[..there.len() - 1];
         left -= 1;
         for axis in 0..3 {
             sum[axis] -= light[top.member] * directions[top.member][axis];
@@ -68,10 +81,15 @@ pub(crate) fn iterative_centre(directions: &[[f64; 3]], light: &[f64]) -> usize 
         let next = centre_of(sum, total);
         way += chord(&centre, &next) * (1.0 + 1e-12);
         centre = next;
+        if let Some(&last) = places[top.place].last() {
+            bounds.push(bound(top.place, last, &centre, way));
+        }
     }
-    let members = (0..directions.len()).filter(|&member| is_in[member]);
+    let members = places.iter().copied().flatten().copied();
+    // Of equal ones the first.
+    let is_better = |member: usize, best: usize| light[member].total_cmp(&light[best]).then(best.cmp(&member)).is_gt();
     members
-        .reduce(|best, member| if light[member] > light[best] { member } else { best })
+        .reduce(|best, member| if is_better(member, best) { member } else { best })
         .unwrap_or(0)
 }
 

@@ -1,12 +1,11 @@
 //! How well groups that were found agree with true ones.
 
-use std::collections::HashMap;
-
 use ndarray::{Array1, ArrayView1};
 use rayon::prelude::*;
 
 use crate::error::{Result, check_length, check_option};
 use crate::groups::Groups;
+use crate::labels::number_from_0;
 
 /// How well two groupings of the same galaxies agree, after Robotham et al. 2011.
 ///
@@ -95,33 +94,6 @@ impl Comparison {
     /// S_tot = E_tot Q_tot (eq. 15): 1 for the same groups, 0 if nothing agrees.
     pub fn s_total(&self) -> f64 {
         self.e_total() * self.q_total()
-    }
-}
-
-/// Numbers the groups from 0, in the order of their first galaxy.
-fn number_from_0(labels: &ArrayView1<'_, i64>) -> Array1<i64> {
-    // Labels that count from 0 already need no hashing.
-    let (most, rows) = (labels.iter().copied().max().unwrap_or(-1), labels.len() as i64);
-    let mut next = 0;
-    let mut number = |known: &mut i64| {
-        if *known < 0 {
-            *known = next;
-            next += 1;
-        }
-        *known
-    };
-    if most < rows {
-        let mut numbers = vec![-1; (most + 1) as usize];
-        labels.mapv(|label| usize::try_from(label).map_or(-1, |label| number(&mut numbers[label])))
-    } else {
-        let mut numbers = HashMap::new();
-        labels.mapv(|label| {
-            if label < 0 {
-                -1
-            } else {
-                number(numbers.entry(label).or_insert(-1))
-            }
-        })
     }
 }
 

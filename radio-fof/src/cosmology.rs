@@ -101,8 +101,8 @@ impl Cosmology {
 
     /// The comoving distance along the line of sight to redshift `z`, in Mpc: D = c/H0 ∫ dz/E(z).
     ///
-    /// The relative error is below 1e-8 from tiny redshifts to 1100, in flat and open universes with Ω_m ≥ 0.02 and in
-    /// closed ones with Ω_Λ ≤ 1. Universes that nearly had a bounce instead of a Big Bang, or that are all but empty of
+    /// The relative error is below 1e-8 from tiny redshifts to 1100, in flat and open universes with Ω_m ≥ 0.02 and
+    /// Ω_Λ ≥ 0, and in closed ones with 0 ≤ Ω_Λ ≤ 1. Universes that nearly had a bounce instead of a Big Bang, or that are all but empty of
     /// matter, do worse beyond z = 3.
     ///
     /// # Complexity
@@ -195,6 +195,14 @@ impl Cosmology {
         })
     }
 
+    /// The comoving distance at which spheres are largest, in Mpc; infinite unless the universe is closed.
+    pub(crate) fn equator(&self) -> f64 {
+        if self.is_flat() || self.omega_k() > 0.0 {
+            return f64::INFINITY;
+        }
+        std::f64::consts::FRAC_PI_2 * self.hubble_distance_mpc() / self.omega_k().abs().sqrt()
+    }
+
     /// Sums like 0.3 + 0.7 leave a curvature of a few 1e-17, which is none.
     fn is_flat(&self) -> bool {
         self.omega_k().abs() < 1e-14
@@ -230,17 +238,27 @@ impl Default for Cosmology {
     }
 }
 
-/// The z at which the increasing `function`, 0 at 0, has a value; NaN where that is not below 10,000.
+/// The first z at which the `function`, 0 at 0 and increasing from there, has a value; NaN where it turns back before, or
+/// that is not below 10,000.
 fn invert(value: f64, function: impl Fn(f64) -> f64, slope: impl Fn(f64) -> f64) -> f64 {
     const FARTHEST: f64 = 1e4;
-    let (mut low, mut high) = (0.0, FARTHEST);
     if value == 0.0 {
         return 0.0;
     }
-    if !(value > 0.0 && value <= function(high)) {
+    if !(value > 0.0 && value.is_finite()) {
         return f64::NAN;
     }
-    let mut z = (value / slope(0.0)).min(FARTHEST);
+    // Up to the first place that is beyond it: in closed universes the function turns back.
+    let mut low = 0.0;
+    let mut high = (value / slope(0.0)).min(1e-3);
+    while function(high) < value {
+        low = high;
+        high *= 1.25;
+        if high > FARTHEST || function(high) < function(low) {
+            return f64::NAN;
+        }
+    }
+    let mut z = 0.5 * (low + high);
     for _ in 0..200 {
         let excess = function(z) - value;
         *if excess > 0.0 { &mut high } else { &mut low } = z;

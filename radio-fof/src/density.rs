@@ -101,7 +101,9 @@ impl Density {
 
     /// A density smoothed along the line of sight with a Gaussian of 40 Mpc standard deviation: at each distance, the
     /// number of galaxies, each weighted by the Gaussian, over the comoving volume between the nearest and the farthest
-    /// galaxy, weighted alike. So an even distribution has its own density everywhere, the ends included.
+    /// galaxy, weighted alike. So an even distribution has its own density everywhere, the ends included. A sample thinner
+    /// than the Gaussian is taken to go on beyond its ends; a Gaussian narrower than a 25,000th of the sample's depth is
+    /// widened to that.
     ///
     /// # References
     ///
@@ -150,7 +152,9 @@ impl Density {
     /// # Errors
     ///
     /// [`Error::Option`] for an area, a window or a density that is not positive; [`Error::Value`] for a redshift that
-    /// is not positive, and for the table's first redshift that does not increase, or density that is not positive.
+    /// is not positive, for the table's first redshift that does not increase, and for a density that is not positive and
+    /// finite; [`Error::Length`] for a table of two lengths; [`Error::TooFewRows`] and [`Error::Unmeasurable`] where a curve
+    /// cannot be fitted.
     ///
     /// # Complexity
     ///
@@ -195,7 +199,7 @@ impl Density {
     /// The density at each galaxy, in Mpc^-3, from their redshifts and their comoving distances in Mpc.
     pub(crate) fn at_distances(&self, z: &[f64], distances: &[f64], cosmology: &Cosmology) -> Result<Vec<f64>> {
         let steradians = |square_degrees: f64| square_degrees * 1_f64.to_radians().powi(2);
-        Ok(match self {
+        let densities = match self {
             &Self::Constant(density) => vec![density; distances.len()],
             &Self::Measured {
                 area_square_degrees,
@@ -209,7 +213,12 @@ impl Density {
                 fitted::density(z, distances, steradians(area_square_degrees), cosmology)?
             }
             Self::Table { z: nodes, density } => z.par_iter().map(|&z| interpolate(nodes, density, z)).collect(),
-        })
+        };
+        let expected = "positive and finite; choose another density, window or area";
+        check_column("density", &densities, expected, |density| {
+            density > 0.0 && density.is_finite()
+        })?;
+        Ok(densities)
     }
 }
 

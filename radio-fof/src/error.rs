@@ -51,6 +51,14 @@ pub enum Error {
         /// The number of rows of that column.
         expected: usize,
     },
+    /// The data do not tell what was to be measured: choose another way.
+    #[error("{what} cannot be measured: {reason}")]
+    Unmeasurable {
+        /// What was to be measured.
+        what: &'static str,
+        /// Why that is not possible, and what to do.
+        reason: &'static str,
+    },
     /// There is not enough data to measure something from: choose another way, or give more.
     #[error("{found} {what} are too few: at least {needed} are needed")]
     TooFewRows {

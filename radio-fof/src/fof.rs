@@ -55,7 +55,7 @@ impl Fof {
     }
 
     /// Makes space a periodic cube with sides of `box_size`, in the unit of the positions, which must then lie in
-    /// [0, `box_size`). Distances are taken the shortest way round. Default: open space.
+    /// [0, `box_size`]. Distances are taken the shortest way round. Default: open space.
     pub fn periodic(mut self, box_size: f64) -> Self {
         self.box_size = Some(box_size);
         self
@@ -83,8 +83,9 @@ impl Fof {
     /// # Complexity
     ///
     /// One sort of n keys, then O(n) for any usual distribution of points, however crowded; O(n) memory (55 to 75 bytes
-    /// per point, with the result). Where the points spread over more than 1.2 million linking lengths, a k-d tree
-    /// replaces the grid, in O((n + pairs of friends) log n).
+    /// per point, with the result). Outliers, however far away, make no difference. Where the points fill more than
+    /// 1.2 million linking lengths along an axis, or the box is as wide, a k-d tree replaces the grid, in
+    /// O((n + pairs of friends) log n).
     #[expect(clippy::needless_pass_by_value, reason = "positions are references already")]
     pub fn link(&self, positions: impl Positions) -> Result<Array1<i64>> {
         self.check()?;
@@ -122,7 +123,7 @@ impl Fof {
 
     fn check_points<T: Coordinate>(&self, points: &Points<'_, T>) -> Result<()> {
         let in_space = |value: f64| match self.box_size {
-            Some(box_size) => (0.0..box_size).contains(&value),
+            Some(box_size) => (0.0..=box_size).contains(&value),
             None => value.abs() <= LARGEST,
         };
         let bad_axis = |row: usize| points.at(row).into_iter().position(|value| !in_space(value));
@@ -137,7 +138,7 @@ impl Fof {
             row,
             value: points.at(row)[axis],
             expected: match self.box_size {
-                Some(_) => "in [0, box_size); drop the row or wrap the position",
+                Some(_) => "in [0, box_size]; drop the row or wrap the position",
                 None => "finite and within ±1e150; drop the row or repair it",
             },
         })

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::cells::{Cells, Keys, MAX_CELLS, MAX_REACH, pieces};
 use crate::error::{Result, check_rows};
 use crate::metric::Metric;
+use crate::near::any_friends;
 use crate::positions::{Coordinate, Points};
 use crate::sets::DisjointSets;
 
@@ -29,9 +30,9 @@ fn reach(length: f64, side: f64) -> u64 {
 }
 
 /// A grid that fits a set of points.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Grid {
-    origin: [f64; 3],
+    axes: [Axis; 3],
     side: f64,
     /// Number of cells along an axis.
     cells: u64,
@@ -40,16 +41,27 @@ pub(crate) struct Grid {
     is_periodic: bool,
 }
 
+/// The cells along an axis: stretches of it that have points, and no more of what is between them than keeps them apart. So a
+/// fill value, however far away, needs no cells.
+#[derive(Clone, Debug)]
+struct Axis {
+    /// Where each stretch begins, and the number of its first cell.
+    stretches: Vec<(f64, u64)>,
+}
+
 impl Grid {
-    /// The grid for linking points at the length of `metric`; `None` if its coordinates would not fit in the
-    /// keys.
+    /// The grid for linking points at the length of `metric`; `None` if its coordinates would not fit in the keys.
     pub(crate) fn new<T: Coordinate>(points: &Points<'_, T>, metric: Metric) -> Option<Self> {
+        const MOST: u64 = MAX_CELLS - MAX_REACH;
         let side = metric.length() / 3_f64.sqrt() * (1.0 - MARGIN);
+        let from = |start: f64| Axis {
+            stretches: vec![(start, 0)],
+        };
         if let Some(box_size) = metric.box_size() {
             let cells = (box_size / side).ceil();
             let side = box_size / cells;
-            return (cells <= (MAX_CELLS - MAX_REACH) as f64).then(|| Self {
-                origin: [0.0; 3],
+            return (cells <= MOST as f64).then(|| Self {
+                axes: [0.0; 3].map(from),
                 side,
                 cells: cells as u64,
                 reach: reach(metric.length(), side),
@@ -58,10 +70,17 @@ impl Grid {
         }
         let (low, high) = bounds(points);
         let widest = (0..3).map(|axis| (high[axis] - low[axis]) / side).fold(0.0, f64::max);
-        (widest < (MAX_CELLS - MAX_REACH - 1) as f64).then(|| Self {
-            origin: low,
+        let (axes, cells) = if widest < (MOST - 1) as f64 {
+            (low.map(from), widest as u64 + 1)
+        } else {
+            let stretched = [0, 1, 2].map(|axis| Axis::stretched(points, axis, metric.length(), side));
+            let cells = stretched.iter().map(|(_, cells)| *cells).max().unwrap_or_default();
+            (stretched.map(|(axis, _)| axis), cells)
+        };
+        (cells <= MOST).then(|| Self {
+            axes,
             side,
-            cells: widest as u64 + 1,
+            cells,
             reach: reach(metric.length(), side),
             is_periodic: false,
         })
@@ -80,11 +99,7 @@ impl Grid {
         let sorted: Vec<[f64; 3]> = cells.order().par_iter().map(|&row| points.at(row as usize)).collect();
         let members = |cell: usize| &sorted[cells.slots(cell)];
         let visit = |a: usize, b: usize| {
-            let touch = || {
-                members(a)
-                    .iter()
-                    .any(|p| members(b).iter().any(|q| metric.are_friends(p, q)))
-            };
+            let touch = || any_friends(members(a), members(b), metric);
             if !sets.are_joined(a as u32, b as u32) && touch() {
                 sets.unite(a as u32, b as u32);
             }
@@ -148,8 +163,49 @@ impl Grid {
 
     #[inline]
     fn cell(&self, point: &[f64; 3]) -> [u64; 3] {
-        let along = |axis: usize| (((point[axis] - self.origin[axis]) / self.side) as u64).min(self.cells - 1);
+        let along = |axis: usize| self.axes[axis].cell(point[axis], self.side).min(self.cells - 1);
         [along(0), along(1), along(2)]
+    }
+}
+
+impl Axis {
+    /// Stretches between gaps of more than a linking length, and the number of cells of all.
+    fn stretched<T: Coordinate>(points: &Points<'_, T>, axis: usize, length: f64, side: f64) -> (Self, u64) {
+        let mut values: Vec<f64> = (0..points.len())
+            .into_par_iter()
+            .map(|row| points.at(row)[axis])
+            .collect();
+        values.par_sort_unstable_by(f64::total_cmp);
+        let mut stretches: Vec<(f64, u64)> = Vec::new();
+        let (mut last, mut cells) = (f64::NEG_INFINITY, 0);
+        for value in values {
+            match stretches.last() {
+                // The quotient may be too large for an integer: then it is the largest one, and the grid too large.
+                Some(&(start, first)) if value - last <= length => {
+                    cells = (((value - start) / side) as u64).saturating_add(first + 1);
+                }
+                _ => {
+                    let first = if stretches.is_empty() {
+                        0
+                    } else {
+                        cells.saturating_add(MAX_REACH)
+                    };
+                    stretches.push((value, first));
+                    cells = first.saturating_add(1);
+                }
+            }
+            last = value;
+        }
+        (Self { stretches }, cells)
+    }
+
+    #[inline]
+    fn cell(&self, x: f64, side: f64) -> u64 {
+        let (start, first) = match &self.stretches[..] {
+            [only] => *only,
+            many => many[many.partition_point(|(start, _)| *start <= x).saturating_sub(1)],
+        };
+        first + ((x - start) / side) as u64
     }
 }
 

@@ -3,6 +3,7 @@
 use ndarray::ArrayView1;
 
 use crate::error::{Error, Result, check_rows};
+use crate::labels::number_from_0;
 
 /// The members of every group, from the labels that [`Fof::link`](crate::Fof::link) and
 /// [`RedshiftFof::link`](crate::RedshiftFof::link) return: a list of rows per group, all in one array.
@@ -76,6 +77,18 @@ impl Groups {
             next[group] += 1;
         }
         Ok(Self { starts, rows, isolated })
+    }
+
+    /// The same for labels that are any numbers, such as ids of halos: groups are numbered from 0, in the order of their
+    /// first row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyRows`].
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
+    pub fn from_ids(ids: ArrayView1<'_, i64>) -> Result<Self> {
+        check_rows(ids.len())?;
+        Self::from_labels(number_from_0(&ids).view())
     }
 
     /// Number of groups.

@@ -61,6 +61,7 @@ mod labels;
 mod metric;
 #[cfg(feature = "mock")]
 pub mod mock;
+mod near;
 mod order;
 mod pairs;
 mod positions;
@@ -93,3 +94,8 @@ pub use redshift::RedshiftFof;
 pub use selection::{MagnitudeLimit, Selection};
 pub use survey::Survey;
 pub use tune::{Mock, Tuned, Tuner};
+
+/// The README's example runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,10 @@
 //! When are two points friends?
 
+use crate::near::Bounds;
+
+/// Covers the rounding of what is only a bound.
+const MARGIN: f64 = 1e-9;
+
 /// A linking length, in open space or in a periodic cube.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
@@ -33,5 +38,16 @@ impl Metric {
             shortest * shortest
         };
         squared(0) + squared(1) + squared(2) <= self.length * self.length
+    }
+
+    /// Is any point within the one farther than a linking length from any point within the other?
+    pub(crate) fn are_apart(&self, a: &Bounds, b: &Bounds) -> bool {
+        let gap = |axis: usize| {
+            let direct = (a.low[axis] - b.high[axis]).max(b.low[axis] - a.high[axis]).max(0.0);
+            let around = self.box_size - (a.high[axis].max(b.high[axis]) - a.low[axis].min(b.low[axis]));
+            direct.min(around.max(0.0))
+        };
+        let squared: f64 = (0..3).map(|axis| gap(axis).powi(2)).sum();
+        squared > self.length * self.length * (1.0 + MARGIN)
     }
 }

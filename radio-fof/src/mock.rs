@@ -118,8 +118,8 @@ impl MockSurvey {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`](crate::Error::Option) for an area beyond the whole sky, and for a survey so faint or so shallow
-    /// that no galaxy is in it.
+    /// [`Error::Option`](crate::Error::Option) for an area beyond the whole sky, and for a limit that is so bright
+    /// that hardly any galaxy is in the survey.
     ///
     /// # Complexity
     ///
@@ -141,8 +141,9 @@ impl MockSurvey {
         let sky = Sky::new(&cosmology, self.max_redshift, area);
         let schechter = Schechter::new();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let mut galaxies = Vec::with_capacity(self.galaxies);
+        let mut galaxies = Vec::new();
         let mut halo = 0;
+        let mut empty = 0;
         while galaxies.len() < self.galaxies {
             let begin = galaxies.len();
             self.fill(halo, &cosmology, &sky, &schechter, &mut random, &mut galaxies);
@@ -150,6 +151,9 @@ impl MockSurvey {
                 galaxies[begin].halo = -1;
             }
             halo += i64::from(galaxies.len() > begin + 1);
+            empty = if galaxies.len() > begin { 0 } else { empty + 1 };
+            let expected = "a fainter limit: not one of a million halos has a galaxy that is bright enough";
+            check_option(empty < 1_000_000, "faintest", self.faintest, expected)?;
         }
         galaxies.truncate(self.galaxies);
         // The last halo may have lost all but one.

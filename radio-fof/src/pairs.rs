@@ -6,7 +6,7 @@ use crate::constants::SPEED_OF_LIGHT_KM_S;
 use crate::cosmology::Cosmology;
 use crate::error::{Result, check_length};
 use crate::groups::Groups;
-use crate::properties::{centre_of_light, chord, ra_dec};
+use crate::properties::{centre_of_light, check_distance, chord, ra_dec};
 use crate::survey::Survey;
 
 /// A group of exactly two galaxies. From [`Groups::pairs`].
@@ -65,26 +65,27 @@ impl Groups {
             [first, second] => Some(pair(group, [first, second], survey, cosmology)),
             _ => None,
         };
-        Ok((0..self.len()).into_par_iter().filter_map(pair).collect())
+        (0..self.len()).into_par_iter().filter_map(pair).collect()
     }
 }
 
-fn pair(group: usize, rows: [u32; 2], survey: &Survey<'_>, cosmology: &Cosmology) -> Pair {
+fn pair(group: usize, rows: [u32; 2], survey: &Survey<'_>, cosmology: &Cosmology) -> Result<Pair> {
     let directions = rows.map(|row| survey.direction(row as usize));
     let light = rows.map(|row| survey.light(row as usize));
     let z = rows.map(|row| survey.z[row as usize]);
     let mean_z = 0.5 * (z[0] + z[1]);
     let chord = chord(&directions[0], &directions[1]);
+    let transverse = check_distance(cosmology.transverse_comoving_distance_mpc(mean_z), rows[0], mean_z)?;
     let (ra, dec) = ra_dec(&centre_of_light(&directions, &light));
-    Pair {
+    Ok(Pair {
         group_id: group as i64,
         rows,
         separation_arcsec: (2.0 * (0.5 * chord).min(1.0).asin()).to_degrees() * 3600.0,
-        projected_mpc: chord * cosmology.transverse_comoving_distance_mpc(mean_z),
+        projected_mpc: chord * transverse,
         velocity_difference_km_s: SPEED_OF_LIGHT_KM_S * (z[0] - z[1]).abs() / (1.0 + mean_z),
         ra,
         dec,
         z: (light[0] * z[0] + light[1] * z[1]) / (light[0] + light[1]),
         absolute_magnitude: survey.total_magnitude(&rows),
-    }
+    })
 }

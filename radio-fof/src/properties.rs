@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use crate::centre::iterative_centre;
 use crate::constants::{GRAVITY, SPEED_OF_LIGHT_KM_S};
 use crate::cosmology::Cosmology;
-use crate::error::{Result, check_length};
+use crate::error::{Error, Result, check_length};
 use crate::groups::Groups;
+use crate::redshift::NO_DISTANCE;
 use crate::survey::Survey;
 
 /// The absolute magnitude of the Sun in the r band (AB), for luminosities (Willmer 2018, ApJS 236, 47: 4.65; this is
@@ -66,7 +67,7 @@ pub struct Group {
 }
 
 impl Groups {
-    /// Measures the properties of every group, in the order of their numbers.
+    /// Measures the properties of every group that has members, in the order of their numbers.
     ///
     /// Galaxies weigh as their light ([`Survey::absolute_magnitudes`]); without magnitudes they weigh alike.
     ///
@@ -88,7 +89,8 @@ impl Groups {
     /// # Errors
     ///
     /// [`Error::Length`](crate::Error::Length) where the survey has another number of rows than the labels, and all that
-    /// [`RedshiftFof::link`](crate::RedshiftFof::link) finds wrong with a survey.
+    /// [`RedshiftFof::link`](crate::RedshiftFof::link) finds wrong with a survey. [`Error::Value`](crate::Error::Value) for
+    /// the redshift of a group that has no positive distance in this cosmology.
     ///
     /// # Complexity
     ///
@@ -116,12 +118,14 @@ impl Groups {
     pub fn properties(&self, survey: &Survey<'_>, cosmology: &Cosmology) -> Result<Vec<Group>> {
         survey.check()?;
         check_length("ra", survey.len(), "label", self.rows())?;
+        let has_members = |&group: &usize| !self.members(group).is_empty();
         let measure =
             |members: &mut Members, group: usize| members.measure(group, self.members(group), survey, cosmology);
-        Ok((0..self.len())
+        (0..self.len())
             .into_par_iter()
+            .filter(has_members)
             .map_init(Members::default, measure)
-            .collect())
+            .collect()
     }
 }
 
@@ -134,7 +138,7 @@ struct Members {
 }
 
 impl Members {
-    fn measure(&mut self, group: usize, rows: &[u32], survey: &Survey<'_>, cosmology: &Cosmology) -> Group {
+    fn measure(&mut self, group: usize, rows: &[u32], survey: &Survey<'_>, cosmology: &Cosmology) -> Result<Group> {
         let rows_of = || rows.iter().map(|&row| row as usize);
         self.directions.clear();
         self.directions.extend(rows_of().map(|row| survey.direction(row)));
@@ -149,7 +153,7 @@ impl Members {
         let velocity_dispersion = (gapper * gapper - squared_error).max(0.0).sqrt();
 
         let centre = iterative_centre(&self.directions, &self.light);
-        let transverse = cosmology.transverse(distance_mpc);
+        let transverse = check_distance(cosmology.transverse(distance_mpc), rows[centre], z)?;
         let centre_direction = self.directions[centre];
         let projected = |direction: &[f64; 3]| transverse * chord(direction, &centre_direction);
         let distances: Vec<f64> = self.directions.iter().map(projected).collect();
@@ -160,13 +164,12 @@ impl Members {
         let gravitational_radius = 4.582 * (0.5 * mean_square).sqrt();
         let (light_ra, light_dec) = ra_dec(&centre_of_light(&self.directions, &self.light));
         let brightest = (0..rows.len()).fold(0, |best, k| if self.light[k] > self.light[best] { k } else { best });
-        let has_light = survey.absolute_magnitudes.is_some();
-        let magnitude = -2.5 * self.light.iter().sum::<f64>().log10() + LIGHT_MAGNITUDE;
-        Group {
+        let magnitude = survey.total_magnitude(rows);
+        Ok(Group {
             group_id: group as i64,
             size: rows.len() as u32,
             centre_row: rows[centre],
-            ra: survey.ra[rows[centre] as usize],
+            ra: survey.ra[rows[centre] as usize].rem_euclid(360.0),
             dec: survey.dec[rows[centre] as usize],
             z,
             distance_mpc,
@@ -179,10 +182,10 @@ impl Members {
             virial_mass_msun: 2.325e12 * gravitational_radius * 3.0 * (velocity_dispersion / 100.0).powi(2),
             light_ra,
             light_dec,
-            brightest_row: has_light.then(|| rows[brightest]),
-            absolute_magnitude: has_light.then_some(magnitude),
-            luminosity_lsun: has_light.then(|| 10_f64.powf(0.4 * (SUN_ABSOLUTE_MAGNITUDE - magnitude))),
-        }
+            brightest_row: magnitude.map(|_| rows[brightest]),
+            absolute_magnitude: magnitude,
+            luminosity_lsun: magnitude.map(|magnitude| 10_f64.powf(0.4 * (SUN_ABSOLUTE_MAGNITUDE - magnitude))),
+        })
     }
 
     fn sort(&mut self, values: impl Iterator<Item = f64>) {
@@ -228,6 +231,19 @@ impl Survey<'_> {
     }
 }
 
+/// A transverse distance, if it is one; beyond the antipode of a closed universe it is not positive.
+pub(crate) fn check_distance(transverse_mpc: f64, row: u32, z: f64) -> Result<f64> {
+    if transverse_mpc > 0.0 && transverse_mpc.is_finite() {
+        return Ok(transverse_mpc);
+    }
+    Err(Error::Value {
+        column: "z",
+        row: row as usize,
+        value: z,
+        expected: NO_DISTANCE,
+    })
+}
+
 /// The sum of directions, each times its light: it points to the centre of light.
 pub(crate) fn centre_of_light(directions: &[[f64; 3]], light: &[f64]) -> [f64; 3] {
     let mut sum = [0.0; 3];
@@ -242,7 +258,10 @@ pub(crate) fn centre_of_light(directions: &[[f64; 3]], light: &[f64]) -> [f64; 3
 /// Right ascension in [0, 360) and declination of a vector, in degrees.
 pub(crate) fn ra_dec(&[x, y, z]: &[f64; 3]) -> (f64, f64) {
     let ra = y.atan2(x).to_degrees();
-    (if ra < 0.0 { ra + 360.0 } else { ra }, z.atan2(x.hypot(y)).to_degrees())
+    let positive = if ra < 0.0 { ra + 360.0 } else { ra };
+    // A tiny negative angle has become 360.
+    let ra = if positive < 360.0 { positive } else { 0.0 };
+    (ra, z.atan2(x.hypot(y)).to_degrees())
 }
 
 /// The straight distance of two points on the unit sphere.

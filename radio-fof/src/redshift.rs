@@ -132,10 +132,10 @@ impl RedshiftFof {
     ///
     /// # Errors
     ///
-    /// Before any work is done: [`Error::Option`] for an option out of range; [`Error::Length`] where columns
-    /// differ in length; [`Error::Value`] for the first right ascension or declination that is not on the sky, redshift
-    /// that is not positive or completeness outside (0, 1]; [`Error::TooManyRows`]. [`Error::Value`] also for a redshift
-    /// beyond the reach of the cosmology (the antipode of a closed universe).
+    /// [`Error::Option`] for an option out of range; [`Error::Length`] where columns differ in length; [`Error::Value`] for
+    /// the first right ascension or declination that is not on the sky, redshift that is not positive or beyond the reach of
+    /// the cosmology (the antipode of a closed universe), completeness outside (0, 1] or magnitude outside ±100;
+    /// [`Error::TooManyRows`]; and what [`Density::at`] cannot measure.
     ///
     /// # Complexity
     ///
@@ -203,6 +203,18 @@ impl RedshiftFof {
         Ok(number_groups(&sets.into_roots(), self.min_members))
     }
 
+    /// What each galaxy's linking lengths are: shape `(n, 2)`, the angle in radians (a chord on the unit sphere) and the
+    /// length along the line of sight in comoving Mpc, after the caps. For a look at why galaxies are friends, or are not.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedshiftFof::link`].
+    pub fn linking_lengths_of(&self, survey: &Survey<'_>) -> Result<Array2<f64>> {
+        let galaxies = self.galaxies(survey, &self.places(survey)?)?;
+        let lengths: Vec<[f64; 2]> = galaxies.iter().map(|galaxy| [galaxy.theta, galaxy.reach]).collect();
+        Ok(lengths.into())
+    }
+
     /// The same, with other linking lengths.
     pub(crate) fn with_lengths(&self, b0: f64, r0: f64) -> Self {
         Self { b0, r0, ..self.clone() }
@@ -263,4 +275,4 @@ impl RedshiftFof {
     }
 }
 
-const NO_DISTANCE: &str = "a redshift with a finite, positive distance in this cosmology; drop the row";
+pub(crate) const NO_DISTANCE: &str = "a redshift with a finite, positive distance in this cosmology; drop the row";

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::cosmology::Cosmology;
 use crate::density::Density;
-use crate::error::{Result, check_column, check_few, check_length, check_option};
+use crate::error::{Error, Result, check_column, check_few, check_length, check_option};
 
 /// A survey of all galaxies brighter than an apparent magnitude.
 ///
@@ -81,7 +81,7 @@ impl MagnitudeLimit {
     /// [`Error::Option`](crate::Error::Option) for a limit, redshift or window out of range;
     /// [`Error::TooFewRows`](crate::Error::TooFewRows) without galaxies; [`Error::Length`](crate::Error::Length);
     /// [`Error::Value`](crate::Error::Value) for a redshift that is not in (0, maximum] and for a magnitude fainter
-    /// than the limit.
+    /// than the limit; [`Error::Unmeasurable`] where shells are not connected by galaxies that could be seen in several.
     ///
     /// # Complexity
     ///
@@ -111,17 +111,24 @@ impl MagnitudeLimit {
         // The last bin in which a galaxy could be seen, and the part of its volume in which it could.
         let visible = |(&z, &magnitude): (&f64, &f64)| {
             let modulus = cosmology.distance_modulus(z) + self.faintest - magnitude;
+            let own = cosmology.comoving_distance_mpc(z);
             let limit = cosmology.redshift_at_distance_modulus(modulus);
-            let distance = if limit < max_redshift {
+            let limit = if limit < max_redshift {
                 cosmology.comoving_distance_mpc(limit)
             } else {
                 depth
             };
+            // It can be seen where it is, whatever rounding says.
+            let distance = limit.max(own);
             let bin = bin_of(distance);
-            (bin, cosmology.shell_volume(edges[bin], distance) / volumes[bin])
+            let part = cosmology.shell_volume(edges[bin], distance) / volumes[bin];
+            (bin, part.max(LEAST_PART))
         };
         let visible: Vec<(usize, f64)> = z.par_iter().zip(magnitudes).map(visible).collect();
-        let counts = even_counts(&observed, &volumes, &visible);
+        let counts = even_counts(&observed, &volumes, &visible).ok_or(Error::Unmeasurable {
+            what: "a selection",
+            reason: "too few galaxies could be seen in several shells to tell shells from each other; widen the window",
+        })?;
         Ok(Selection {
             cosmology: *cosmology,
             edges,
@@ -147,9 +154,13 @@ impl MagnitudeLimit {
     }
 }
 
-/// The expected count in each bin, from those observed, the bins' volumes and how far each galaxy could be seen.
-fn even_counts(observed: &[f64], volumes: &[f64], visible: &[(usize, f64)]) -> Vec<f64> {
-    const MOST_STEPS: usize = 1000;
+/// A galaxy can be seen in this part of its own bin, at least: at the near edge of a bin it would weigh without bounds.
+const LEAST_PART: f64 = 1e-3;
+
+/// The expected count in each bin, from those observed, the bins' volumes and how far each galaxy could be seen; none where
+/// that does not settle.
+fn even_counts(observed: &[f64], volumes: &[f64], visible: &[(usize, f64)]) -> Option<Vec<f64>> {
+    const MOST_STEPS: usize = 5000;
     let total: f64 = observed.iter().sum();
     let mut crowding = vec![1.0; observed.len()];
     let mut counts = vec![0.0; observed.len()];
@@ -181,15 +192,15 @@ fn even_counts(observed: &[f64], volumes: &[f64], visible: &[(usize, f64)]) -> V
         let scale = total / counts.iter().sum::<f64>();
         counts.iter_mut().for_each(|count| *count *= scale);
         let moved: f64 = counts.iter().zip(&last).map(|(count, last)| (count - last).abs()).sum();
-        if moved <= 1e-9 * total {
-            break;
+        if moved <= 1e-7 * total {
+            return Some(counts);
         }
         for ((crowding, observed), count) in crowding.iter_mut().zip(observed).zip(&counts) {
             // A shell beyond the reach of every galaxy has none.
             *crowding = if *count > 0.0 { observed / count } else { 0.0 };
         }
     }
-    counts
+    None
 }
 
 impl Selection {
@@ -231,9 +242,11 @@ impl Selection {
                 .partition_point(|&until| until <= at)
                 .min(self.counts.len() - 1);
             let (near, far) = (self.edges[bin], self.edges[bin + 1]);
-            // Even in volume: in proportion to the area of the sphere, of which the largest one bounds the others.
+            // Even in volume: in proportion to the area of the sphere. A shell of a closed universe can hold the largest.
             let area = |distance: f64| self.cosmology.transverse(distance).powi(2);
-            let most = area(near).max(area(far));
+            let most = area(near)
+                .max(area(far))
+                .max(area(self.cosmology.equator().clamp(near, far)));
             loop {
                 let distance = random.random_range(near..far);
                 if random.random_range(0.0..most) < area(distance) {

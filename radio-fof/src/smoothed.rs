@@ -17,13 +17,14 @@ const MOST_BINS: f64 = 1e6;
 pub(crate) fn density(distances: &[f64], steradians: f64, sigma_mpc: f64, cosmology: &Cosmology) -> Vec<f64> {
     let nearest = distances.iter().copied().fold(f64::INFINITY, f64::min);
     let farthest = distances.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if farthest <= nearest {
-        // All at one distance: taken to go on beyond it.
-        let weight = (std::f64::consts::TAU).sqrt() * sigma_mpc;
-        let volume = cosmology.transverse(nearest).powi(2) + sigma_mpc * sigma_mpc;
-        return vec![distances.len() as f64 / (steradians * volume * weight); distances.len()];
+    if farthest - nearest < sigma_mpc {
+        // All at about one distance: taken to go on beyond it. ∫ D² exp(-(D - d)² / 2σ²) dD = √(2π) σ (d² + σ²).
+        let middle = cosmology.transverse(0.5 * (nearest + farthest));
+        let volume = std::f64::consts::TAU.sqrt() * sigma_mpc * (middle * middle + sigma_mpc * sigma_mpc);
+        return vec![distances.len() as f64 / (steradians * volume); distances.len()];
     }
     let depth = farthest - nearest;
+    let sigma_mpc = sigma_mpc.max(BINS * depth / MOST_BINS);
     let bins = (BINS * depth / sigma_mpc).ceil().clamp(1.0, MOST_BINS);
     let width = depth / bins;
 
@@ -51,7 +52,7 @@ pub(crate) fn density(distances: &[f64], steradians: f64, sigma_mpc: f64, cosmol
     };
     let volumes: Vec<f64> = (0..nodes).map(volume).collect();
 
-    let reach = (CUT * sigma_mpc / width) as usize;
+    let reach = (CUT * sigma_mpc / width).min(bins) as usize;
     let kernel: Vec<f64> = (0..=reach)
         .map(|step| (-0.5 * (step as f64 * width / sigma_mpc).powi(2)).exp())
         .collect();
@@ -65,7 +66,9 @@ pub(crate) fn density(distances: &[f64], steradians: f64, sigma_mpc: f64, cosmol
         .par_iter()
         .map(|&distance| {
             let (node, share) = place(distance);
-            densities[node] + share * (densities[node + 1] - densities[node])
+            // The last galaxy is at the last node; beyond it there is no volume.
+            let next = densities[(node + 1).min(bins as usize)];
+            densities[node] + share * (next - densities[node])
         })
         .collect()
 }

@@ -82,11 +82,12 @@ impl<'a> Survey<'a> {
         check_sky("ra", self.ra, "dec", self.dec)?;
         let positive = "positive and finite; select z > 0 first";
         let fraction = "in (0, 1]";
-        let finite = "finite; drop the row";
+        let finite = "within ±100; drop the row or repair it";
         let error = "finite and not negative";
         self.check_values("z", Some(self.z), positive, |z| z > 0.0 && z.is_finite())?;
         self.check_values("completeness", self.completeness, fraction, |c| c > 0.0 && c <= 1.0)?;
-        self.check_values("absolute_magnitudes", self.absolute_magnitudes, finite, f64::is_finite)?;
+        let is_magnitude = |magnitude: f64| magnitude.abs() <= 100.0;
+        self.check_values("absolute_magnitudes", self.absolute_magnitudes, finite, is_magnitude)?;
         let is_error = |error: f64| error >= 0.0 && error.is_finite();
         self.check_values("velocity_errors_km_s", self.velocity_errors_km_s, error, is_error)
     }

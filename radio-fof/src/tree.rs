@@ -1,5 +1,5 @@
-//! Friends of friends with one linking length, on a k-d tree: for points spread so thin, or with outliers so far away,
-//! that a grid of cells as small as the linking length cannot be numbered.
+//! Friends of friends with one linking length, on a k-d tree: for points spread over so much space that a grid of cells as
+//! small as the linking length cannot be numbered.
 
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 use rayon::prelude::*;

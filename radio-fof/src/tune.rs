@@ -30,7 +30,8 @@ impl<'a> Mock<'a> {
 /// change by less than 0.1, absolutely: at b0 of about 0.05, that is at once.) What it looks for is the largest S_tot
 /// ([`Comparison::s_total`]); of several mocks, the largest harmonic mean.
 ///
-/// The maximum is the nearest one. Start from several places where there may be others.
+/// The maximum is the nearest one: start from several places where there may be others, and not from where no group is
+/// like a true one, since S_tot is 0 all around it.
 ///
 /// # Examples
 ///
@@ -105,7 +106,7 @@ impl Tuner {
         self
     }
 
-    /// Stops after about this many runs in any case. Default: 200.
+    /// Stops after about this many runs in any case; the first step takes three. At least 1. Default: 200.
     pub fn max_runs(mut self, max_runs: usize) -> Self {
         self.max_runs = max_runs;
         self
@@ -115,7 +116,8 @@ impl Tuner {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`](crate::Error::Option) for an option out of range, [`Error::TooFewRows`](crate::Error::TooFewRows) without mocks, and all that
+    /// [`Error::Option`](crate::Error::Option) for an option out of range, [`Error::TooFewRows`](crate::Error::TooFewRows) without mocks or for one
+    /// without a true group of `min_members`, and all that
     /// [`RedshiftFof::link`] and [`Comparison::new`] find wrong.
     ///
     /// # Complexity
@@ -124,6 +126,7 @@ impl Tuner {
     pub fn tune(&self, mocks: &[Mock<'_>]) -> Result<Tuned> {
         let tolerance_is_good = self.tolerance > 0.0 && self.tolerance < 1.0;
         check_option(tolerance_is_good, "tolerance", self.tolerance, "between 0 and 1")?;
+        check_option(self.max_runs > 0, "max_runs", self.max_runs, "at least 1")?;
         check_few(mocks.len(), 1, "mocks")?;
         let prepared: Vec<(&Mock<'_>, Vec<Place>)> = mocks
             .iter()
@@ -141,7 +144,9 @@ impl Tuner {
         let (b0, r0) = self.fof.lengths();
         let start = [b0.ln(), r0.ln()];
         // The first run tells what is wrong with the data; after it, only lengths without bounds are.
-        compare(&self.fof)?;
+        for comparison in compare(&self.fof)? {
+            check_few(comparison.truth.groups, 1, "true groups of min_members in a mock")?;
+        }
         let of = |[ln_b0, ln_r0]: [f64; 2]| self.fof.with_lengths(ln_b0.exp(), ln_r0.exp());
         let minus_s_total = |at: [f64; 2]| compare(&of(at)).map_or(f64::NAN, |found| -mean_s_total(&found));
         let best = minimise(start, [0.25, 0.25], self.tolerance, self.max_runs, minus_s_total);

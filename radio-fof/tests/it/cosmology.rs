@@ -117,6 +117,14 @@ fn redshifts_are_found_again() {
         }
         assert!(cosmology.redshift_at_distance_modulus(100.0).is_nan());
     }
+    // Where spheres shrink again beyond the equator, near redshifts are found all the same.
+    let closed = Cosmology::new(70.0, 0.05, 1.2).unwrap();
+    assert_close(
+        closed.redshift_at_distance_modulus(closed.distance_modulus(0.1)),
+        0.1,
+        1e-9,
+        "closed",
+    );
 }
 
 #[test]

@@ -181,6 +181,102 @@ fn fitted_densities_see_no_structure() {
 }
 
 #[test]
+fn narrow_samples_have_a_fitted_density_too() {
+    // Clusters and thin slices: whatever their width, the curve is about as dense as the sample is smoothed.
+    let cosmology = Cosmology::default();
+    let mut uniform = oracle::uniform(51);
+    for width in [0.3, 0.1, 0.03, 0.01, 0.003] {
+        let mut normal = || (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+        let z: Vec<f64> = (0..2000).map(|_| 0.1 * (1.0 + 0.3 * width * normal())).collect();
+        let fitted = Density::fitted(100.0).at(&z, &cosmology).unwrap();
+        let sigma = 0.1 * 0.3 * width * 4283.0;
+        let smoothed = Density::smoothed(100.0)
+            .window_mpc(0.2 * sigma)
+            .at(&z, &cosmology)
+            .unwrap();
+        for ((fitted, smoothed), z) in fitted.iter().zip(&smoothed).zip(&z) {
+            // Where there are many.
+            if (z / 0.1 - 1.0).abs() < 0.3 * width {
+                assert!(
+                    (0.8..1.25).contains(&(fitted / smoothed)),
+                    "{width}: {fitted}, {smoothed} at {z}"
+                );
+            }
+        }
+    }
+    // A cluster in front of a field.
+    let mut z: Vec<f64> = (0..300)
+        .map(|_| 0.023 + 0.0033 * (uniform() + uniform() - 1.0))
+        .collect();
+    z.extend((0..50).map(|_| 0.01 + 0.2 * uniform()));
+    assert!(
+        Density::fitted(10.0)
+            .at(&z, &cosmology)
+            .unwrap()
+            .iter()
+            .all(|density| *density > 0.0)
+    );
+}
+
+#[test]
+fn odd_samples_and_windows_have_a_density_or_an_error() {
+    let cosmology = Cosmology::default();
+    let smoothed = |z: &[f64], window: f64| Density::smoothed(100.0).window_mpc(window).at(z, &cosmology).unwrap();
+    // Nearly equal, and equal, redshifts are one sample.
+    let (equal, near) = (smoothed(&[0.1, 0.1], 40.0)[0], smoothed(&[0.1, 0.1 + 1e-15], 40.0)[0]);
+    assert!((near / equal - 1.0).abs() < 1e-6);
+    let further = smoothed(&[0.1, 0.1001], 40.0)[0];
+    assert!((further / equal - 1.0).abs() < 1e-2);
+    // Windows wider than the universe, and narrower than anything.
+    for window in [1e12, 1e-5] {
+        assert!(
+            smoothed(&[0.1, 0.2, 0.3], window)
+                .iter()
+                .all(|density| density.is_finite() && *density > 0.0)
+        );
+    }
+    let error = Density::measured(100.0)
+        .window_mpc(1e300)
+        .at(&[0.1, 0.2], &cosmology)
+        .unwrap_err();
+    assert!(matches!(error, Error::Value { column: "density", .. }), "{error}");
+    // And no linking length comes of it.
+    let fof = RedshiftFof::new(0.06, 18.0, Density::measured(100.0).window_mpc(1e300));
+    let error = fof.link(&Survey::new(&[0.0; 2], &[0.0; 2], &[0.1, 0.2])).unwrap_err();
+    assert!(matches!(error, Error::Value { column: "density", .. }), "{error}");
+}
+
+#[test]
+fn odd_selections_are_found_or_refused() {
+    let cosmology = Cosmology::default();
+    // At the limit, at the edge of a shell, and almost here.
+    for (z, max_redshift, window) in [
+        (0.127_859_860_322_607_7, 0.264_566_545_237_416_9, 1000.0),
+        (1e-200, 0.1, 40.0),
+    ] {
+        let limit = MagnitudeLimit::new(18.0).max_redshift(max_redshift).window_mpc(window);
+        if let Ok(selection) = limit.measure(&[z], &[18.0], &cosmology) {
+            assert!(selection.redshifts(10, 1).iter().all(|z| z.is_finite()));
+        }
+    }
+    // Nobody is seen beyond its own shell: nothing tells one from the other.
+    let z: Vec<f64> = (1..200).map(|k| 0.001 * f64::from(k)).collect();
+    let error = MagnitudeLimit::new(18.0)
+        .measure(&z, &vec![18.0; z.len()], &cosmology)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Unmeasurable {
+                what: "a selection",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
 fn tables_are_linear_and_end() {
     let at = |z: f64| {
         Density::table(&[0.1, 0.2, 0.4], &[1.0, 3.0, 2.0])
@@ -223,7 +319,7 @@ fn bad_densities_are_refused() {
     check(
         &Density::fitted(100.0),
         &[0.1; 20],
-        "option density is \"fitted\", expected another one, as all redshifts are about equal",
+        "a fitted density cannot be measured: all redshifts are about equal; use another density",
     );
     check(
         &Density::smoothed(100.0),

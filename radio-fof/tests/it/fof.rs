@@ -62,6 +62,15 @@ fn periodic_boxes_close_on_themselves() {
     ];
     let labels = Fof::new(1.0).periodic(10.0).link(xyz.view()).unwrap();
     assert_eq!(labels.to_vec(), [0, 0, -1, 1, 1]);
+    // Single precision rounds the last positions up to the side of the box.
+    let xyz = array![
+        [10.0_f32, 0.0, 0.0],
+        [0.5, 0.0, 0.0],
+        [9.5, 10.0, 10.0],
+        [5.0, 5.0, 5.0]
+    ];
+    let labels = Fof::new(0.6).periodic(10.0).link(xyz.view()).unwrap();
+    assert_eq!(labels.to_vec(), [0, 0, 0, -1]);
 }
 
 #[test]
@@ -129,13 +138,13 @@ fn bad_data_is_refused_by_row() {
     let periodic = open.periodic(3.0);
     check(
         &periodic,
-        [3.0, 0.0, 0.0],
-        "x at row 2 is 3: it must be in [0, box_size); drop the row or wrap the position",
+        [3.1, 0.0, 0.0],
+        "x at row 2 is 3.1: it must be in [0, box_size]; drop the row or wrap the position",
     );
     check(
         &periodic,
         [-0.1, 0.0, 0.0],
-        "x at row 2 is -0.1: it must be in [0, box_size); drop the row or wrap the position",
+        "x at row 2 is -0.1: it must be in [0, box_size]; drop the row or wrap the position",
     );
     let error = Fof::new(1.0).link(Array2::<f64>::zeros((4, 2)).view()).unwrap_err();
     assert_eq!(error, Error::Shape { rows: 4, columns: 2 });
@@ -153,18 +162,35 @@ fn any_memory_layout_will_do() {
 
 #[test]
 fn crowds_and_outliers() {
-    // 20,000 equal points, and as many fill values far beyond the range of the grid: quadratic work would show.
-    let mut points = vec![[1.0, 2.0, 3.0]; 20_000];
-    points.extend(vec![[1e20; 3]; 20_000]);
+    // Equal points, and as many fill values far beyond the range of the grid. Quadratic work would take ten minutes.
+    const CROWD: usize = 300_000;
+    let mut points = vec![[1.0, 2.0, 3.0]; CROWD];
+    points.extend(vec![[1e20; 3]; CROWD]);
     let labels = Fof::new(0.5).link(matrix(&points).view()).unwrap();
+    assert!(labels.iter().enumerate().all(|(i, &label)| label == (i / CROWD) as i64));
+    let labels = Fof::new(0.5).link(matrix(&points[..CROWD]).view()).unwrap();
+    assert!(labels.iter().all(|&label| label == 0));
+
+    // Points all over a small box; two clouds that are just not friends; a cloud and a point far away. All as crowded.
+    let mut uniform = oracle::uniform(41);
+    let mut cloud = |x: f64, width: f64| -> Vec<[f64; 3]> {
+        let mut at = || width * uniform();
+        (0..CROWD / 3).map(|_| [x + at(), at(), at()]).collect()
+    };
+    let everywhere = cloud(0.0, 3.0);
+    let labels = Fof::new(1.0).periodic(3.0).link(matrix(&everywhere).view()).unwrap();
+    assert!(labels.iter().all(|&label| label == 0));
+    let two = [cloud(0.0, 0.5), cloud(1.51, 0.5)].concat();
+    let labels = Fof::new(1.0).link(matrix(&two).view()).unwrap();
     assert!(
         labels
             .iter()
             .enumerate()
-            .all(|(i, &label)| label == (i / 20_000) as i64)
+            .all(|(i, &label)| label == (i / (CROWD / 3)) as i64)
     );
-    let labels = Fof::new(0.5).link(matrix(&points[..20_000]).view()).unwrap();
-    assert!(labels.iter().all(|&label| label == 0));
+    let far = [cloud(0.0, 0.5), vec![[1e9, -1e12, 0.0]]].concat();
+    let labels = Fof::new(1.0).link(matrix(&far).view()).unwrap();
+    assert!(labels.iter().take(CROWD / 3).all(|&label| label == 0) && labels[CROWD / 3] == -1);
 }
 
 #[test]
@@ -173,7 +199,6 @@ fn threads_do_not_matter() {
     let points: Vec<[f64; 3]> = (0..30_000)
         .map(|_| [(); 3].map(|()| 30.0 * uniform().powi(2)))
         .collect();
-    // With an outlier the grid does not fit, and the tree is used.
     let mut with_outlier = points.clone();
     with_outlier.push([1e12; 3]);
     let open = Fof::new(0.3);
@@ -181,6 +206,8 @@ fn threads_do_not_matter() {
         (&open, &points),
         (&open.clone().periodic(30.0), &points),
         (&open, &with_outlier),
+        // No grid is as large: the tree.
+        (&open.clone().periodic(1e9), &points),
     ] {
         let xyz = matrix(points);
         let one = oracle::with_threads(1, || fof.link(xyz.view()).unwrap());
@@ -254,6 +281,22 @@ proptest! {
     }
 
     #[test]
+    fn crowds_agree_with_the_definition(
+        clouds in prop::collection::vec((prop::array::uniform3(0.0..4.0_f64), 0.0..0.6_f64, 20..120_usize), 2..4),
+        length in 0.3..1.5_f64, box_size in prop_oneof![Just(None), (4.0..5.0_f64).prop_map(Some)], seed in any::<u64>(),
+    ) {
+        // So many points in a cell that pairs of cells are halved.
+        let mut uniform = oracle::uniform(seed);
+        let mut points = Vec::new();
+        for (centre, width, count) in clouds {
+            points.extend((0..count).map(|_| centre.map(|x| (x + width * uniform()).min(4.0))));
+        }
+        let fof = Fof::new(length);
+        let fof = box_size.map_or(fof.clone(), |box_size| fof.periodic(box_size));
+        check_definition(&fof, &points, length, box_size, 2);
+    }
+
+    #[test]
     fn far_outliers_agree_with_the_definition(points in points(), length in length(), far in 1e8..1e12_f64) {
         let mut points = points;
         points.extend([[far, 0.0, 1.0], [far, 0.0, 1.0 + length], [-far, far, 0.0], [-far, far, 0.0]]);
@@ -305,7 +348,7 @@ fn every_way_to_give_positions_is_the_same() {
 
 #[test]
 fn the_tree_agrees_with_the_grid_on_a_large_sample() {
-    // An outlier so far away that the grid has no room for it: the others are linked by the tree.
+    // In a box so large that there is no grid of it, the points are linked by the tree.
     let mut uniform = oracle::uniform(29);
     let mut points: Vec<[f64; 3]> = Vec::new();
     let mut centre = [0.0; 3];
@@ -322,9 +365,7 @@ fn the_tree_agrees_with_the_grid_on_a_large_sample() {
     }
     let fof = Fof::new(0.15);
     let by_grid = fof.link(matrix(&points).view()).unwrap();
-    points.push([1e9, 0.0, 0.0]);
-    let mut by_tree = fof.link(matrix(&points).view()).unwrap().to_vec();
-    assert_eq!(by_tree.pop(), Some(-1));
-    assert_eq!(by_grid.to_vec(), by_tree);
+    let by_tree = fof.periodic(1e9).link(matrix(&points).view()).unwrap();
+    assert_eq!(by_grid, by_tree);
     assert!(by_tree.iter().any(|&label| label > 1000));
 }

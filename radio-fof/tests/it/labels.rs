@@ -1,6 +1,6 @@
 use ndarray::{Array1, array};
 use proptest::prelude::*;
-use radio_fof::{Error, Groups};
+use radio_fof::{Cosmology, Error, Groups, Survey};
 
 use crate::oracle;
 
@@ -20,7 +20,15 @@ fn members_are_collected() {
     check(&[], &[], &[]);
     check(&[-1, -1], &[], &[0, 1]);
     check(&[1, 0, -1, 1, -7, 1], &[&[1], &[0, 3, 5]], &[2, 4]);
-    // A number without members is a group without members.
+    // A number without members is a group without members, and has no properties.
+    let groups = Groups::from_labels(array![2, 2, -1].view()).unwrap();
+    let survey = Survey::new(&[1.0, 1.1, 9.0], &[0.0; 3], &[0.1; 3]);
+    let properties = groups.properties(&survey, &Cosmology::default()).unwrap();
+    assert_eq!(properties.iter().map(|group| group.group_id).collect::<Vec<_>>(), [2]);
+    // Ids of halos can be any numbers.
+    let groups = Groups::from_ids(array![i64::MAX, -9999, 7, i64::MAX, i64::MIN].view()).unwrap();
+    assert_eq!((groups.members(0), groups.members(1)), (&[0, 3][..], &[2][..]));
+    assert_eq!(groups.isolated(), [1, 4]);
     check(&[2, 2, -1], &[&[], &[], &[0, 1]], &[2]);
     let groups = Groups::from_labels(array![0, 0].view()).unwrap();
     assert_eq!(groups.members(7), [0_u32; 0]);

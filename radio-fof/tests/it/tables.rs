@@ -316,6 +316,7 @@ fn comparisons_by_hand() {
     }
     check(&[], &[], [0.0; 4]);
     check(&[-1, -1], &[-1, -1], [0.0; 4]);
+    check(&[-2, i64::MIN], &[0, 0], [0.0, 0.0, 0.0, 0.5]);
     check(&[0, 0, 1, 1], &[5, 5, 3, 3], [1.0; 4]);
     // Halves are no majorities.
     check(&[0, 0, 0, 0], &[0, 0, 1, 1], [0.0, 0.0, 0.5, 1.0]);
@@ -364,13 +365,52 @@ proptest! {
 }
 
 #[test]
+fn galaxies_at_one_place_have_a_centre_at_once() {
+    // Quadratic work would take half an hour.
+    let n = 200_000;
+    let (ra, dec, z) = (vec![10.0; n], vec![20.0; n], vec![0.1; n]);
+    let groups = Groups::from_labels(Array1::zeros(n).view()).unwrap();
+    let group = &groups
+        .properties(&Survey::new(&ra, &dec, &z), &Cosmology::default())
+        .unwrap()[0];
+    assert_eq!((group.size, group.r100_mpc), (n as u32, 0.0));
+}
+
+#[test]
+fn beyond_the_antipode_there_are_no_tables() {
+    let closed = Cosmology::new(70.0, 0.05, 1.2).unwrap();
+    let survey = Survey::new(&[0.0, 0.1], &[0.0; 2], &[10.0; 2]);
+    let groups = Groups::from_labels(array![0, 0].view()).unwrap();
+    for error in [
+        groups.properties(&survey, &closed).unwrap_err(),
+        groups.pairs(&survey, &closed).unwrap_err(),
+    ] {
+        assert!(
+            matches!(
+                error,
+                Error::Value {
+                    column: "z",
+                    row: 0,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn bad_values_are_refused_by_row() {
     let survey = Survey::new(&[1.0, 2.0], &[0.0; 2], &[0.1; 2]);
     let fof = RedshiftFof::new(0.06, 18.0, Density::Constant(1e-3));
     let message = |survey: Survey<'_>| fof.link(&survey).unwrap_err().to_string();
     assert_eq!(
         message(survey.absolute_magnitudes(&[-20.0, f64::NAN])),
-        "absolute_magnitudes at row 1 is NaN: it must be finite; drop the row"
+        "absolute_magnitudes at row 1 is NaN: it must be within ±100; drop the row or repair it"
+    );
+    assert_eq!(
+        message(survey.absolute_magnitudes(&[-9999.0, -20.0])),
+        "absolute_magnitudes at row 0 is -9999: it must be within ±100; drop the row or repair it"
     );
     assert_eq!(
         message(survey.velocity_errors_km_s(&[-1.0, 1.0])),

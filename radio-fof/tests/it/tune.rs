@@ -90,6 +90,19 @@ fn what_cannot_be_tuned_is_refused() {
         ),
         "{error}"
     );
+    let error = Tuner::new(fof.clone())
+        .max_runs(0)
+        .tune(&[mock(&[0.1; 2])])
+        .unwrap_err();
+    assert!(matches!(error, Error::Option { name: "max_runs", .. }), "{error}");
+    let error = Tuner::new(fof.clone())
+        .min_members(3)
+        .tune(&[mock(&[0.1; 2])])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "0 true groups of min_members in a mock are too few: at least 1 are needed"
+    );
     let error = Tuner::new(fof).min_members(0).tune(&[mock(&[0.1; 2])]).unwrap_err();
     assert!(
         matches!(
