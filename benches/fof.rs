@@ -3,9 +3,10 @@
 //! `cargo bench -p radio-benches --bench fof` prints a table first, then criterion's groups, which count CPU time. `-- table` stops after the
 //! table; `-- table 6400000` has one of that size. `benches/peers/fof.py` runs this program on the data that it gives to the peers.
 #![allow(
-    missing_docs,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "criterion's macros have no docs, and a panic is how a bench fails"
+    reason = "a bench prints its table, and a panic is how it fails"
 )]
 
 mod cpu;

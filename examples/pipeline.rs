@@ -524,7 +524,10 @@ impl Report {
         if let Some(scores) = scores {
             println!("  scores     {}", scores.display());
         }
-        println!("  datasheet  {}, of tiles with the digest {digest}", datasheet.display());
+        println!(
+            "  datasheet  {}, of tiles with the digest {digest}",
+            datasheet.display()
+        );
         if scores.is_some() {
             let query = "SELECT * FROM anomalies ORDER BY score DESC LIMIT 5";
             match url.strip_prefix("sqlite:") {

@@ -148,6 +148,31 @@ fn check_figures(summary: &Summary, folder: &Path, [ra, dec, z]: [&str; 3]) {
             .iter()
             .fold((f64::MAX, f64::MIN), |(a, b), &x| (a.min(x), b.max(x)))
     };
+    let mut per_tile: Vec<u64> = summary.files.iter().map(|file| file.rows).collect();
+    per_tile.sort_unstable();
+    let spread = summary.tiles.rows_per_tile;
+    assert_eq!(
+        (Some(&spread.min), Some(&spread.max)),
+        (per_tile.first(), per_tile.last())
+    );
+    for file in &summary.files {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.uri).unwrap()).unwrap();
+        assert_eq!(
+            file.rows,
+            reader.metadata().file_metadata().num_rows() as u64,
+            "{}",
+            file.uri
+        );
+        assert_eq!(file.bytes, fs::metadata(&file.uri).unwrap().len(), "{}", file.uri);
+    }
+    assert_eq!(
+        summary.tiles.bytes,
+        summary.files.iter().map(|file| file.bytes).sum::<u64>()
+    );
+    assert_eq!(
+        summary.sky.pixels.iter().map(|pixel| pixel.1).sum::<u64>(),
+        values(&batches, ra).len() as u64
+    );
     let of = summary.catalogue.z.unwrap();
     assert_eq!((of.min, of.max), bounds(&redshifts));
     let of = summary.catalogue.dec.unwrap();
