@@ -25,6 +25,13 @@
 //! block was edited by hand: then nothing is written and [`Error::Edited`] names the block, so that no edit is lost
 //! and no figure is wrong in silence.
 //!
+//! # It cannot drift in silence
+//!
+//! [`check`] compares everything that a written datasheet states with what an index counts now, and names file, line and
+//! figure of each difference. [`diff`] tells what changed between two datasheets. Beside `DATA_README.md` the same is written
+//! for programs ([`Document`]): `datasheet.json` with a JSON Schema, and `croissant.json`, by which loaders of data sets
+//! find tiles and columns.
+//!
 //! # Names are data, not markup
 //!
 //! Names of columns, classes, runs and programs come from files. They are escaped wherever they stand, so none can end

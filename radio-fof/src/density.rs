@@ -9,7 +9,7 @@ use crate::running;
 use crate::smoothed;
 
 /// Solid angle of the whole sky in square degrees, rounded up.
-const WHOLE_SKY_SQUARE_DEGREES: f64 = 41_253.0;
+pub(crate) const WHOLE_SKY_SQUARE_DEGREES: f64 = 41_253.0;
 
 /// How many galaxies like the observed ones there are per comoving Mpc³. Linking lengths are proportional to
 /// density^(-1/3), so that groups mean the same at every distance.
@@ -198,7 +198,6 @@ impl Density {
 
     /// The density at each galaxy, in Mpc^-3, from their redshifts and their comoving distances in Mpc.
     pub(crate) fn at_distances(&self, z: &[f64], distances: &[f64], cosmology: &Cosmology) -> Result<Vec<f64>> {
-        let steradians = |square_degrees: f64| square_degrees * 1_f64.to_radians().powi(2);
         let densities = match self {
             &Self::Constant(density) => vec![density; distances.len()],
             &Self::Measured {
@@ -222,6 +221,11 @@ impl Density {
     }
 }
 
+/// A solid angle of so many square degrees, in steradians.
+pub(crate) fn steradians(square_degrees: f64) -> f64 {
+    square_degrees * 1_f64.to_radians().powi(2)
+}
+
 fn check_table(z: &[f64], density: &[f64]) -> Result<()> {
     check_option(!z.is_empty(), "table", z, "at least one redshift")?;
     check_length("density", density.len(), "z", z.len())?;
@@ -240,7 +244,7 @@ fn check_table(z: &[f64], density: &[f64]) -> Result<()> {
 }
 
 /// Linear between the increasing `nodes`, constant beyond them; there is at least one.
-fn interpolate(nodes: &[f64], values: &[f64], at: f64) -> f64 {
+pub(crate) fn interpolate(nodes: &[f64], values: &[f64], at: f64) -> f64 {
     let after = nodes.partition_point(|&node| node <= at);
     if after == 0 {
         return values[0];

@@ -7,6 +7,7 @@ use rand_distr::{Distribution, Normal, Poisson};
 
 use crate::constants::{GRAVITY, SPEED_OF_LIGHT_KM_S};
 use crate::cosmology::Cosmology;
+use crate::density::{WHOLE_SKY_SQUARE_DEGREES, interpolate};
 use crate::error::{Result, check_option};
 use crate::properties::ra_dec;
 use crate::survey::{Survey, direction};
@@ -127,7 +128,7 @@ impl MockSurvey {
     pub fn make(&self) -> Result<MockGalaxies> {
         let area = self.area_square_degrees;
         check_option(
-            area > 0.0 && area <= 41_253.0,
+            area > 0.0 && area <= WHOLE_SKY_SQUARE_DEGREES,
             "area_square_degrees",
             area,
             "positive, at most 41253",
@@ -254,7 +255,7 @@ struct Sky {
 
 impl Sky {
     fn new(cosmology: &Cosmology, max_redshift: f64, area_square_degrees: f64) -> Self {
-        let root = (area_square_degrees / 41_253.0).sqrt();
+        let root = (area_square_degrees / WHOLE_SKY_SQUARE_DEGREES).sqrt();
         // Halos at the far end have galaxies beyond it.
         let deepest = 1.1 * max_redshift + 0.01;
         let z = |node: usize| deepest * (node as f64 / (NODES - 1) as f64).powi(2);
@@ -293,10 +294,7 @@ struct Table(Vec<f64>, Vec<f64>);
 
 impl Table {
     fn at(&self, x: f64) -> f64 {
-        let Self(nodes, values) = self;
-        let after = nodes.partition_point(|&node| node <= x).clamp(1, nodes.len() - 1);
-        let part = (x - nodes[after - 1]) / (nodes[after] - nodes[after - 1]);
-        values[after - 1] + part * (values[after] - values[after - 1])
+        interpolate(&self.0, &self.1, x)
     }
 }
 

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 
 use crate::cosmology::Cosmology;
-use crate::density::Density;
+use crate::density::{Density, steradians};
 use crate::error::{Error, Result, check_column, check_few, check_length, check_option};
 
 /// A survey of all galaxies brighter than an apparent magnitude.
@@ -204,9 +204,10 @@ fn even_counts(observed: &[f64], volumes: &[f64], visible: &[(usize, f64)]) -> O
 }
 
 impl Selection {
-    /// The mean density as a function of redshift, for a survey of this solid angle.
+    /// The mean density as a function of redshift, for a survey of this solid angle. An area that is no positive number is
+    /// refused where the density is used.
     pub fn density(&self, area_square_degrees: f64) -> Density {
-        let steradians = area_square_degrees * 1_f64.to_radians().powi(2);
+        let steradians = steradians(area_square_degrees);
         let node = |bin: usize| {
             let (near, far) = (self.edges[bin], self.edges[bin + 1]);
             let density = self.counts[bin] / (steradians * self.cosmology.shell_volume(near, far));
