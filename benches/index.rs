@@ -29,6 +29,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use radio_datasheet::{Answers, Datasheet};
 use radio_index::blocking::Index;
 use radio_index::{CatalogueOptions, Depth, FooterReader, Selection, SyncOptions};
 use rand::rngs::StdRng;
@@ -89,6 +90,15 @@ fn once(data: &Data, name: &str, url: &str, folder: &Path) {
         index.verify(&tiles, Depth::Footer).unwrap()
     });
     assert!(report.is_clean());
+    let sheet = row("datasheet of 12,000 tiles, summary included", name, TILES, || {
+        let (summary, answers) = (index.summary().unwrap(), Answers::default());
+        Datasheet::new(&summary, &answers).write(folder).unwrap()
+    });
+    assert!(
+        fs::read_to_string(sheet)
+            .unwrap()
+            .contains("| tiles | 12,000 | footer |")
+    );
     drop(index);
     reset(url, folder);
 
