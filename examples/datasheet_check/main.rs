@@ -1,7 +1,7 @@
 //! Does a datasheet still tell the truth? For a cron job or CI.
 //!
 //! ```text
-//! cargo run --release -p radio-examples --example datasheet_check -- --dir radio-out --tiles radio-out/tiles
+//! cargo run --release -p radio-examples --example datasheet_check -- --dir radio-out --tiles radio-out/mock-20000-1
 //! ```
 //!
 //! Tiles are compared with the index, and everything that `DATA_README.md`, `datasheet.json` and `croissant.json` state is compared with what

@@ -197,6 +197,7 @@ impl MockSurvey {
         }
         let mass = power_law(random.random(), LEAST_MASS_MSUN, MOST_MASS_MSUN, MASS_SLOPE);
         let others = bright * (mass / 10_f64.powf(12.8)).powf(0.9);
+        // A mean that is too small for the distribution is no galaxy.
         let others = Poisson::new(others).map_or(0.0, |number| number.sample(random)) as usize;
         let count = others + usize::from(random.random_bool(bright));
         if count == 0 {

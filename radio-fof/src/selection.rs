@@ -122,7 +122,7 @@ impl MagnitudeLimit {
             let distance = limit.max(own);
             let bin = bin_of(distance);
             let part = cosmology.shell_volume(edges[bin], distance) / volumes[bin];
-            (bin, part.max(LEAST_PART))
+            (bin, if bin == bin_of(own) { part.max(LEAST_PART) } else { part })
         };
         let visible: Vec<(usize, f64)> = z.par_iter().zip(magnitudes).map(visible).collect();
         let counts = even_counts(&observed, &volumes, &visible).ok_or(Error::Unmeasurable {

@@ -127,19 +127,21 @@ fn slices(sorted: &[(Galaxy, u32)]) -> Vec<Slice<'_>> {
 fn visit_slice(mut members: Vec<Member>, visit: &(impl Fn(u32, u32) + Sync)) {
     while !members.is_empty() {
         let largest = members.iter().map(|member| member.galaxy.theta).fold(0.0, f64::max);
-        let is_large = |member: &Member| member.galaxy.theta >= 0.5 * largest;
-        let (large, small): (Vec<Member>, Vec<Member>) = members.into_iter().partition(is_large);
-        visit_large(large, &small, largest, visit);
-        members = small;
+        // The large ones go to the front, and when they have seen all, they go.
+        let mut large = 0;
+        for place in 0..members.len() {
+            if members[place].galaxy.theta >= 0.5 * largest {
+                members.swap(large, place);
+                large += 1;
+            }
+        }
+        visit_large(&members, large, largest, visit);
+        members.drain(..large);
     }
 }
 
-/// Visits friends of which at least one is among `large`, where no angle is larger than `largest`.
-fn visit_large(large: Vec<Member>, small: &[Member], largest: f64, visit: &(impl Fn(u32, u32) + Sync)) {
-    let large_count = large.len();
-    let mut members = large;
-    members.extend_from_slice(small);
-
+/// Visits friends of which at least one is among the first `large` of `members`, where no angle is larger than `largest`.
+fn visit_large(members: &[Member], large: usize, largest: f64, visit: &(impl Fn(u32, u32) + Sync)) {
     let side = (largest * (1.0 + MARGIN)).max(SMALLEST_CELL);
     let keys = Keys::new((2.0 / side) as u64 + 1);
     let key_of = |place: usize| keys.key(members[place].galaxy.direction.map(|x| ((1.0 + x) / side) as u64));
@@ -149,7 +151,7 @@ fn visit_large(large: Vec<Member>, small: &[Member], largest: f64, visit: &(impl
     let sorted: Vec<Member> = cells.order().iter().map(|&place| members[place as usize]).collect();
     let members_of = |cell: usize| {
         let slots = cells.slots(cell);
-        let large = cells.order()[slots.clone()].partition_point(|&place| (place as usize) < large_count);
+        let large = cells.order()[slots.clone()].partition_point(|&place| (place as usize) < large);
         (&sorted[slots], large)
     };
     let visit_pair = |p: &Member, q: &Member| {

@@ -247,6 +247,45 @@ fn odd_samples_and_windows_have_a_density_or_an_error() {
 }
 
 #[test]
+fn a_selection_by_hand() {
+    // Ten bright galaxies, seen everywhere, are spread by volume, wherever they are. Of ten more that can be seen in the nearer of
+    // two shells of volumes 1 and 7 only, and are there, all are counted there.
+    let cosmology = Cosmology::default();
+    let far = cosmology.redshift_at_comoving_distance_mpc(400.0);
+    let near = |part: f64| cosmology.redshift_at_comoving_distance_mpc(200.0 * part);
+    let limit = MagnitudeLimit::new(18.0).max_redshift(far).window_mpc(200.001);
+    let volumes = [200.0_f64.powi(3) / 3.0, (400.0_f64.powi(3) - 200.0_f64.powi(3)) / 3.0];
+    let steradians = 100.0 * 1_f64.to_radians().powi(2);
+    let densities = |z: &[f64], magnitude: &[f64]| {
+        let density = limit.measure(z, magnitude, &cosmology).unwrap().density(100.0);
+        density.at(&[near(0.5), far * 0.9], &cosmology).unwrap()
+    };
+    let even = 10.0 / (steradians * (volumes[0] + volumes[1]));
+    for found in densities(&[near(0.9); 10], &[5.0; 10]) {
+        assert!((found / even - 1.0).abs() < 1e-6, "{found}, expected {even}");
+    }
+    // Seen to the end of the nearer shell: ten of them there, and none beyond; the bright ones are one in eight there.
+    let faint = 18.0 - 5.0 * (200.0_f64 * (1.0 + near(1.0)) / (190.0 * (1.0 + near(0.95)))).log10() - 1e-9;
+    let (mut z, mut magnitude) = (vec![near(0.95); 10], vec![faint; 10]);
+    z.extend([
+        near(0.9),
+        far * 0.95,
+        far * 0.95,
+        far * 0.95,
+        far * 0.95,
+        far * 0.95,
+        far * 0.95,
+        far * 0.95,
+    ]);
+    magnitude.extend([5.0; 8]);
+    let found = densities(&z, &magnitude);
+    let expected = [11.0 / (steradians * volumes[0]), 7.0 / (steradians * volumes[1])];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found / expected - 1.0).abs() < 1e-4, "{found}, expected {expected}");
+    }
+}
+
+#[test]
 fn odd_selections_are_found_or_refused() {
     let cosmology = Cosmology::default();
     // At the limit, at the edge of a shell, and almost here.
