@@ -16,7 +16,8 @@ use crate::survey::{check_sky, direction};
 /// # Errors
 ///
 /// [`Error::Length`]; [`Error::Value`] for a place that is not on the sky, a radius outside [0, 180], and for a galaxy
-/// that has fewer targets around it than observed galaxies, itself included: it is not among the targets.
+/// that has fewer targets around it than observed galaxies, itself included: it is not among the targets;
+/// [`Error::TooManyRows`] where the k-d tree refuses the points.
 ///
 /// # Complexity
 ///
