@@ -78,6 +78,15 @@ fn what_drifts_is_found() {
         .write_all(b"x")
         .unwrap();
     assert!(!check(out, &[]));
+    // And once the index knows of it, the datasheet's own check names the tile.
+    let index = Index::open(&format!("sqlite:{}", out.join("index.db").display())).unwrap();
+    index.sync(&SyncOptions::new(out.join("tiles"))).unwrap();
+    let report = radio_datasheet::check(out, &index.summary().unwrap()).unwrap();
+    let name = tile.file_name().unwrap().to_str().unwrap();
+    assert!(
+        report.differences.iter().any(|found| found.place.contains(name)),
+        "{report}"
+    );
 
     // Nothing of it is in a folder without a datasheet.
     let empty = tempfile::tempdir().unwrap();

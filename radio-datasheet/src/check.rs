@@ -123,6 +123,7 @@ pub fn check(dir: impl AsRef<Path>, summary: &Summary) -> Result<Report> {
 
     let mut report = Report::default();
     compare_text(&mut report, dir, &datasheet)?;
+    // By their texts, so that the numbers of both were read from one.
     let json = |document: &Document| serde_json::from_str::<Value>(&document.to_json()).unwrap_or_default();
     compare_values(&mut report, Document::FILE_NAME, "", &json(&stated), &json(&counted));
     let croissant = files::read(&dir.join(Document::CROISSANT_FILE_NAME))?.unwrap_or_default();

@@ -182,7 +182,9 @@ impl Axis {
             match stretches.last() {
                 // The quotient may be too large for an integer: then it is the largest one, and the grid too large.
                 Some(&(start, first)) if value - last <= length => {
-                    cells = (((value - start) / side) as u64).saturating_add(first + 1);
+                    cells = (((value - start) / side) as u64)
+                        .saturating_add(first)
+                        .saturating_add(1);
                 }
                 _ => {
                     let first = if stretches.is_empty() {

@@ -40,7 +40,7 @@ impl Metric {
         squared(0) + squared(1) + squared(2) <= self.length * self.length
     }
 
-    /// Is any point within the one farther than a linking length from any point within the other?
+    /// Is every point within the one farther than a linking length from every point within the other?
     pub(crate) fn are_apart(&self, a: &Bounds, b: &Bounds) -> bool {
         let gap = |axis: usize| {
             let direct = (a.low[axis] - b.high[axis]).max(b.low[axis] - a.high[axis]).max(0.0);

@@ -116,9 +116,9 @@ impl Tuner {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`](crate::Error::Option) for an option out of range, [`Error::TooFewRows`](crate::Error::TooFewRows) without mocks or for one
-    /// without a true group of `min_members`, and all that
-    /// [`RedshiftFof::link`] and [`Comparison::new`] find wrong.
+    /// [`Error::Option`](crate::Error::Option) for an option out of range,
+    /// [`Error::TooFewRows`](crate::Error::TooFewRows) without mocks or for one without a true group of `min_members`, and
+    /// all that [`RedshiftFof::link`] and [`Comparison::new`] find wrong.
     ///
     /// # Complexity
     ///

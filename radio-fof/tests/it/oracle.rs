@@ -1,6 +1,9 @@
 //! The slow, obvious version, and what the other tests share.
 
+use std::fmt::Debug;
+
 use proptest::test_runner::{Config, RngSeed};
+use radio_fof::{Error, Result};
 
 /// Groups by flooding: everything that can be reached from a point through friends, tested pair by pair.
 pub(crate) fn groups(n: usize, min_members: usize, are_friends: impl Fn(usize, usize) -> bool) -> Vec<i64> {
@@ -53,6 +56,24 @@ pub(crate) fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + S
         .build()
         .unwrap()
         .install(work)
+}
+
+/// Is this option refused?
+#[track_caller]
+pub(crate) fn assert_option_refused<T: Debug>(result: Result<T>, option: &str) {
+    match result {
+        Err(Error::Option { name, .. }) => assert_eq!(name, option),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Is the value at this row of this column refused?
+#[track_caller]
+pub(crate) fn assert_value_refused<T: Debug>(result: Result<T>, column: &str, row: usize) {
+    match result {
+        Err(Error::Value { column: c, row: r, .. }) => assert_eq!((c, r), (column, row)),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The same cases on every run.
