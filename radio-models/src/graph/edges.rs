@@ -1,14 +1,11 @@
 //! From edges, and both ways.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::{Graph, check_nodes};
 use crate::error::{Error, Result};
-
-/// Nodes whose neighbours are put in order together.
-const NODES: usize = 4096;
 
 impl Graph {
     /// From pairs of nodes, each an edge from the first to the second. Neighbours are in the order of the edges; an edge that is
@@ -58,33 +55,24 @@ impl Graph {
     ///
     /// # Complexity
     ///
-    /// O(nodes + edges log degree), in parallel. Memory for the graph once more and for the result twice, while it is made.
+    /// O(nodes + edges log degree), in parallel. Memory for the edges once more and for the result twice, while it is made.
     #[must_use]
     pub fn symmetric(&self) -> Self {
-        // By how many others each node is named, and by whom, in any order.
-        let naming: Vec<AtomicU32> = (0..self.nodes()).map(|_| AtomicU32::new(0)).collect();
-        self.neighbours.par_iter().for_each(|&to| {
-            naming[to as usize].fetch_add(1, Ordering::Relaxed);
-        });
-        let degrees: Vec<u32> = naming.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let starts = starts(&degrees);
-        let back: Vec<AtomicU32> = (0..self.edges()).into_par_iter().map(|_| AtomicU32::new(0)).collect();
-        (0..self.nodes()).into_par_iter().for_each(|node| {
-            for &to in self.neighbours(node) {
-                let left = naming[to as usize].fetch_sub(1, Ordering::Relaxed);
-                back[starts[to as usize] + left as usize - 1].store(node as u32, Ordering::Relaxed);
-            }
-        });
-        let parts = (0..self.nodes().div_ceil(NODES)).into_par_iter().map(|part| {
-            let nodes = part * NODES..self.nodes().min((part + 1) * NODES);
-            let (mut kept, mut neighbours) = (Vec::with_capacity(nodes.len()), Vec::new());
-            for node in nodes {
-                let (row, naming) = (neighbours.len(), &back[starts[node]..][..degrees[node] as usize]);
-                neighbours.extend_from_slice(self.neighbours(node));
-                neighbours.extend(naming.iter().map(|node| node.load(Ordering::Relaxed)));
-                let length = sorted_once(&mut neighbours[row..]);
-                neighbours.truncate(row + length);
-                kept.push(length as u32);
+        let bits = block_bits(self.nodes());
+        let blocks = self.nodes().div_ceil(1 << bits);
+        let turned: Vec<Turned> = (0..blocks)
+            .into_par_iter()
+            .map(|block| Turned::new(self, block, bits))
+            .collect();
+        let parts = (0..blocks).into_par_iter().map(|block| {
+            let named = Named::new(&turned, block, bits);
+            let nodes = block_nodes(self.nodes(), block, bits);
+            let (mut kept, mut neighbours, mut own) = (Vec::with_capacity(nodes.len()), Vec::new(), Vec::new());
+            for (low, node) in nodes.enumerate() {
+                own.clear();
+                own.extend_from_slice(self.neighbours(node));
+                own.sort_unstable();
+                kept.push(merge_once(&own, named.by(low), &mut neighbours) as u32);
             }
             (kept, neighbours)
         });
@@ -92,26 +80,109 @@ impl Graph {
     }
 }
 
-/// Where the neighbours of each node begin.
-fn starts(degrees: &[u32]) -> Vec<usize> {
-    let mut end = 0;
-    let next = degrees.iter().map(|&degree| {
-        let start = end;
-        end += degree as usize;
-        start
-    });
-    next.collect()
+/// Nodes are in blocks of 2^bits, about as many as there are blocks, so that the edges between two blocks are enough to be read one after
+/// the other, and those from a block fit a cache. A node within its block is a number of 16 bits.
+fn block_bits(nodes: usize) -> u32 {
+    ((usize::BITS - nodes.leading_zeros()) / 2 + 2).min(16)
 }
 
-/// Sorts a row, moves what is there several times behind the rest, and says how long that is.
-fn sorted_once(row: &mut [u32]) -> usize {
-    row.sort_unstable();
-    let mut length = 0;
-    for at in 0..row.len() {
-        if length == 0 || row[at] != row[length - 1] {
-            row[length] = row[at];
-            length += 1;
+fn block_nodes(nodes: usize, block: usize, bits: u32) -> Range<usize> {
+    block << bits..nodes.min((block + 1) << bits)
+}
+
+/// The edges from a block, in the order of the blocks that they go to.
+struct Turned {
+    /// Where the edges to each block begin.
+    starts: Vec<usize>,
+    /// From which node of this block (above) to which of the other one (below 2^16), ascending in the former.
+    edges: Vec<u32>,
+}
+
+impl Turned {
+    fn new(graph: &Graph, block: usize, bits: u32) -> Self {
+        let nodes = block_nodes(graph.nodes(), block, bits);
+        let all = graph.row(nodes.start).start..graph.row(nodes.end - 1).end;
+        let mut counts = vec![0; graph.nodes().div_ceil(1 << bits)];
+        for &to in &graph.neighbours[all.clone()] {
+            counts[(to >> bits) as usize] += 1;
         }
+        let starts = starts(&counts);
+        let (mut next, mut edges) = (starts.clone(), vec![0; all.len()]);
+        for (from, node) in (0..).zip(nodes) {
+            for &to in graph.neighbours(node) {
+                let at = &mut next[(to >> bits) as usize];
+                edges[*at] = from << 16 | to & ((1 << bits) - 1);
+                *at += 1;
+            }
+        }
+        Self { starts, edges }
     }
+
+    fn to(&self, block: usize) -> &[u32] {
+        &self.edges[self.starts[block]..self.starts[block + 1]]
+    }
+}
+
+/// By whom each node of a block is named as a neighbour.
+struct Named {
+    starts: Vec<usize>,
+    /// Ascending for each node.
+    nodes: Vec<u32>,
+}
+
+impl Named {
+    fn new(turned: &[Turned], block: usize, bits: u32) -> Self {
+        let mut counts = vec![0; 1 << bits];
+        for edge in turned.iter().flat_map(|from| from.to(block)) {
+            counts[(edge & 0xffff) as usize] += 1;
+        }
+        let starts = starts(&counts);
+        let (mut next, mut nodes) = (starts.clone(), vec![0; starts[1 << bits]]);
+        for (first, from) in (0..).step_by(1 << bits).zip(turned) {
+            for edge in from.to(block) {
+                let at = &mut next[(edge & 0xffff) as usize];
+                nodes[*at] = first + (edge >> 16);
+                *at += 1;
+            }
+        }
+        Self { starts, nodes }
+    }
+
+    fn by(&self, low: usize) -> &[u32] {
+        &self.nodes[self.starts[low]..self.starts[low + 1]]
+    }
+}
+
+/// Where the edges of each node, or block, begin, and where the last ones end.
+fn starts(counts: &[u32]) -> Vec<usize> {
+    let mut end = 0;
+    let ends = counts.iter().map(|&count| {
+        end += count as usize;
+        end
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
+/// Appends what is in one of two ascending rows, once and ascending, and says how many that are.
+fn merge_once(left: &[u32], right: &[u32], into: &mut Vec<u32>) -> usize {
+    let start = into.len();
+    into.resize(start + left.len() + right.len(), 0);
+    let merged = &mut into[start..];
+    // No node has this number.
+    let (mut length, mut last) = (0, u32::MAX);
+    let mut push = |node: u32| {
+        merged[length] = node;
+        length += usize::from(node != last);
+        last = node;
+    };
+    let (mut i, mut j) = (0, 0);
+    while i < left.len() && j < right.len() {
+        let (l, r) = (left[i], right[j]);
+        push(l.min(r));
+        i += usize::from(l <= r);
+        j += usize::from(r <= l);
+    }
+    left[i..].iter().chain(&right[j..]).for_each(|&node| push(node));
+    into.truncate(start + length);
     length
 }
