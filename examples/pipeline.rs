@@ -17,7 +17,7 @@ use std::time::Instant;
 use clap::Parser;
 use radio_datasheet::{Answers, Datasheet};
 use radio_fof::{Density, Groups, RedshiftFof, Survey};
-use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, ReadPlan, Run, Selection, SyncOptions};
+use radio_index::{AnomalyScore, GroupMember, Index, KeyColumns, PixelSummary, ReadPlan, Run, Selection, SyncOptions};
 use radio_io::mock::Mock;
 use radio_io::{BadTiles, ReadOptions, Reader, Resources, Runtime, Shuffle};
 use radio_models::{
@@ -186,7 +186,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         (None, None) => Some(make_mock(options, &report)?),
     };
     let tokenizer = Tokenizer::new(PATCH);
-    let mut groups_in = None;
+    let (mut groups_in, mut pixels) = (None, None);
     if let Some(tiles) = &tiles {
         let root = sync(&index, tiles, options, KeyColumns::default(), &report).await?;
         let selection = options.selection().under(&root);
@@ -194,7 +194,8 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         if plan.is_empty() {
             return Err(format!("nothing to read: no row of a readable tile has {}", options.selected()).into());
         }
-        let longest = stream(&plan, &read, options, &report)?;
+        let (longest, counted) = stream(&plan, &read, options, &report)?;
+        pixels = Some(counted);
         let tokens = tokenizer.tokens(longest);
         let tokenizer = tokenizer.clone().min_tokens(tokens);
         let scorer = train(&plan, &read, &tokenizer, tokens, options, &report)?;
@@ -228,7 +229,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if let Some(selection) = groups_in {
         group(&index, selection, options, &report).await?;
     }
-    let datasheet = document(&index, &answers, &tokenizer, &options.out, &report).await?;
+    let datasheet = document(&index, pixels, &answers, &tokenizer, &options.out, &report).await?;
     let scores = tiles.is_some().then(|| options.out.join("scores.parquet"));
     report.print(index.url(), &datasheet, scores.as_deref());
     index.close().await;
@@ -299,29 +300,29 @@ async fn sync(
     Ok(synced.root)
 }
 
-/// Step 3: one shuffled pass over the selected spectra, as a training loop sees them. Returns the longest spectrum.
-fn stream(plan: &ReadPlan, read: &ReadOptions, options: &Options, report: &Report) -> Result<usize> {
+/// Step 3: one shuffled pass over the selected spectra, as a training loop sees them. Returns the length of the longest spectrum, and how
+/// many pixels are good.
+fn stream(plan: &ReadPlan, read: &ReadOptions, options: &Options, report: &Report) -> Result<(usize, PixelSummary)> {
     let bar = progress("streaming", plan.rows());
     let read = read.clone().with_shuffle(Shuffle::window()).with_seed(options.seed);
-    let (mut rows, mut pixels, mut longest) = (0, 0, 0);
+    let (mut pixels, mut longest) = (PixelSummary::default(), 0);
     let step = Instant::now();
     let mut reader = Reader::new(plan, read)?;
     for batch in reader.by_ref() {
         let batch = batch?;
-        rows += batch.len() as u64;
-        pixels += batch.flux().len();
-        longest = batch
-            .spectra()
-            .map(|spectrum| spectrum.flux.len())
-            .fold(longest, usize::max);
-        bar.set_position(rows);
+        for spectrum in batch.spectra() {
+            pixels.add(spectrum.flux, spectrum.ivar, spectrum.mask);
+            longest = longest.max(spectrum.flux.len());
+        }
+        bar.set_position(pixels.spectra);
     }
-    let gigabytes = pixels as f64 * 12.0 / 1e9;
+    let gigabytes = pixels.pixels as f64 * 12.0 / 1e9;
+    let good = 100.0 * pixels.good as f64 / pixels.pixels.max(1) as f64;
     report.add(
         "stream",
-        rows,
+        pixels.spectra,
         step,
-        &format!("shuffled, {gigabytes:.2} GB of flux, ivar and mask"),
+        &format!("shuffled, {gigabytes:.2} GB of flux, ivar and mask; {good:.1} % of the pixels are good"),
     );
     for tile in reader.skipped() {
         eprintln!("  left out: {} rows: {}", tile.rows, tile.error);
@@ -329,7 +330,7 @@ fn stream(plan: &ReadPlan, read: &ReadOptions, options: &Options, report: &Repor
     if longest == 0 {
         return Err("no tile has a spectrum that can be read".into());
     }
-    Ok(longest)
+    Ok((longest, pixels))
 }
 
 /// Step 4: tokens, and an autoencoder trained on them; scores are calibrated on tiles that it has not seen.
@@ -483,13 +484,15 @@ async fn group(index: &Index, selection: Selection, options: &Options, report: &
 /// Step 6: the datasheet, from what the index knows.
 async fn document(
     index: &Index,
+    pixels: Option<PixelSummary>,
     answers: &Answers,
     tokenizer: &Tokenizer,
     out: &Path,
     report: &Report,
 ) -> Result<(PathBuf, String)> {
     let step = Instant::now();
-    let summary = index.summary().await?;
+    let mut summary = index.summary().await?;
+    summary.pixels = pixels;
     let datasheet = Datasheet::new(&summary, answers)
         .fact("Tokenizer", tokenizer.to_string())
         .fact("Tokenizer's fingerprint", tokenizer.fingerprint());

@@ -14,7 +14,8 @@ use clap::Parser as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use radio_datasheet::{Answers, Datasheet, Document, Summary};
 use radio_index::blocking::Index;
-use radio_index::{KeyColumns, SyncOptions};
+use radio_index::{KeyColumns, PixelSummary, Selection, SyncOptions};
+use radio_io::{ReadOptions, Reader};
 
 #[allow(dead_code, reason = "its main function is not called here")]
 #[path = "main.rs"]
@@ -144,7 +145,7 @@ fn values(batches: &[RecordBatch], name: &str) -> Vec<f64> {
 /// The figures of a datasheet against Arrow's own reading of the tiles.
 #[track_caller]
 fn check_figures(summary: &Summary, folder: &Path, [ra, dec, z]: [&str; 3]) {
-    let batches = batches(folder, &[ra, dec, z, "targetid", "spectype"]);
+    let batches = batches(folder, &[ra, dec, z, "zerr", "deltachi2", "targetid", "spectype"]);
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     assert_eq!((summary.tiles.rows, summary.catalogue.rows), (rows as u64, rows as u64));
     let redshifts: Vec<f64> = values(&batches, z)
@@ -197,6 +198,17 @@ fn check_figures(summary: &Summary, folder: &Path, [ra, dec, z]: [&str; 3]) {
             .count();
         assert_eq!(count, inside as u64, "bin {bin}");
     }
+    for spread in &summary.catalogue.spreads {
+        let there = values(&batches, &spread.column);
+        for (part, &count) in spread.counts.iter().enumerate() {
+            let from = part.checked_sub(1).map_or(f64::MIN, |edge| spread.edges[edge]);
+            let below = spread.edges.get(part).copied().unwrap_or(f64::MAX);
+            let inside = there.iter().filter(|&&x| from <= x && x < below).count();
+            assert_eq!(count, inside as u64, "{} from {from} to {below}", spread.column);
+        }
+    }
+    let spreads = ["zerr", "deltachi2"].map(|column| usize::from(!values(&batches, column).is_empty()));
+    assert_eq!(summary.catalogue.spreads.len(), spreads.iter().sum::<usize>());
     let mut classes: BTreeMap<String, u64> = BTreeMap::new();
     let mut ids: Vec<i64> = Vec::new();
     for batch in &batches {
@@ -223,11 +235,47 @@ fn check_figures(summary: &Summary, folder: &Path, [ra, dec, z]: [&str; 3]) {
     }
 }
 
+/// Pixels as radio-io reads them against Arrow's own reading.
+fn check_pixels(index: &Index, folder: &Path) {
+    let mut read = PixelSummary::default();
+    for batch in Reader::new(&index.plan(&Selection::all()).unwrap(), ReadOptions::default()).unwrap() {
+        for spectrum in batch.unwrap().spectra() {
+            read.add(spectrum.flux, spectrum.ivar, spectrum.mask);
+        }
+    }
+    let mut expected = PixelSummary::default();
+    for batch in batches(folder, &["flux", "ivar", "mask"]) {
+        let column = |name: &str| -> Vec<f64> {
+            let lists = batch.column_by_name(name).unwrap().as_fixed_size_list();
+            let numbers = arrow_cast::cast(lists.values(), &arrow_schema::DataType::Float64).unwrap();
+            numbers.as_primitive::<Float64Type>().values().to_vec()
+        };
+        let (flux, ivar, mask) = (column("flux"), column("ivar"), column("mask"));
+        let is_good = |i: usize| flux[i].is_finite() && ivar[i].is_finite() && ivar[i] > 0.0 && mask[i] == 0.0;
+        let count = |is: &dyn Fn(usize) -> bool| (0..flux.len()).filter(|&i| is(i)).count() as u64;
+        let pixels = flux.len() / batch.num_rows();
+        expected.spectra += batch.num_rows() as u64;
+        expected.dead += (0..batch.num_rows())
+            .filter(|row| !(row * pixels..(row + 1) * pixels).any(is_good))
+            .count() as u64;
+        expected.pixels += flux.len() as u64;
+        expected.good += count(&is_good);
+        expected.flux_not_finite += count(&|i| !flux[i].is_finite());
+        expected.ivar_not_finite += count(&|i| !ivar[i].is_finite());
+        expected.ivar_not_positive += count(&|i| ivar[i] <= 0.0);
+        expected.masked += count(&|i| mask[i] != 0.0);
+    }
+    assert_eq!(read, expected);
+    assert!(read.masked > 0 && read.dead > 0 && read.good > 0, "{read:?}");
+}
+
 #[test]
 fn figures_are_those_of_the_tiles() {
     let folder = tempfile::tempdir().unwrap();
     let summary = survey(folder.path(), 500);
     check_figures(&summary, &folder.path().join("tiles"), ["target_ra", "target_dec", "z"]);
+    let index = Index::open(&format!("sqlite:{}", folder.path().join("index.db").display())).unwrap();
+    check_pixels(&index, &folder.path().join("tiles"));
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
     let data = PathBuf::from(std::env::var_os("RADIO_REAL_DATA").unwrap_or_else(|| default.into()));
     for (name, columns) in [
@@ -246,6 +294,9 @@ fn figures_are_those_of_the_tiles() {
             .sync(&SyncOptions::new(&tiles).with_columns(columns_of_index))
             .unwrap();
         check_figures(&index.summary().unwrap(), &tiles, columns);
+        if name.starts_with("tiles") {
+            check_pixels(&index, &tiles);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use radio_index::{Bounds, CatalogueSummary, ColumnSummary, RunSummary, Summary};
+use radio_index::{Bounds, CatalogueSummary, ColumnSummary, PixelSummary, RunSummary, Spread, Summary};
 use serde::Serialize;
 
 use crate::questions::{NOTES, Section};
@@ -21,6 +21,8 @@ pub(crate) struct Context<'a> {
     catalogue: Catalogue<'a>,
     redshifts: Redshifts,
     sky: Sky,
+    /// None where no spectrum was read.
+    pixels: Option<Pixels>,
     anomaly_runs: Vec<Run<'a>>,
     group_runs: Vec<Run<'a>>,
     /// By name.
@@ -48,6 +50,7 @@ impl<'a> Context<'a> {
                 pixels: summary.sky.pixels.len(),
                 square_degrees: summary.sky.area_square_degrees(),
             },
+            pixels: summary.pixels.as_ref().map(Pixels::new),
             anomaly_runs: runs(&summary.anomaly_runs),
             group_runs: runs(&summary.group_runs),
             figures: figures
@@ -246,6 +249,7 @@ struct Catalogue<'a> {
     absent: Vec<&'a str>,
     /// Columns with known bounds, in the order of this list: z, ra, dec.
     bounds: Vec<Range>,
+    spreads: Vec<Part<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -288,6 +292,52 @@ fn warning_bits(warnings: &[(Option<i64>, u64)]) -> Vec<Bit> {
         })
         .filter(|bit| bit.rows > 0)
         .collect()
+}
+
+/// Rows of a column between two edges of its spread; before the first one and behind the last one there is none.
+#[derive(Debug, Serialize)]
+struct Part<'a> {
+    column: &'a str,
+    from: Option<String>,
+    below: Option<String>,
+    rows: u64,
+}
+
+fn spread(spread: &Spread) -> impl Iterator<Item = Part<'_>> {
+    let edge = |at: usize| spread.edges.get(at).map(f64::to_string);
+    spread.counts.iter().enumerate().map(move |(part, &rows)| Part {
+        column: &spread.column,
+        from: part.checked_sub(1).and_then(edge),
+        below: edge(part),
+        rows,
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct Pixels {
+    spectra: u64,
+    dead: u64,
+    pixels: u64,
+    good: u64,
+    flux_not_finite: u64,
+    ivar_not_finite: u64,
+    ivar_not_positive: u64,
+    masked: u64,
+}
+
+impl Pixels {
+    fn new(pixels: &PixelSummary) -> Self {
+        Self {
+            spectra: pixels.spectra,
+            dead: pixels.dead,
+            pixels: pixels.pixels,
+            good: pixels.good,
+            flux_not_finite: pixels.flux_not_finite,
+            ivar_not_finite: pixels.ivar_not_finite,
+            ivar_not_positive: pixels.ivar_not_positive,
+            masked: pixels.masked,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -385,6 +435,7 @@ impl<'a> Catalogue<'a> {
             .into_iter()
             .flatten()
             .collect(),
+            spreads: catalogue.spreads.iter().flat_map(spread).collect(),
         }
     }
 }

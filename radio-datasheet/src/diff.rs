@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use radio_index::{FileSummary, Histogram, Summary};
+use radio_index::{FileSummary, Histogram, SkyCoverage, Spread, Summary};
 use serde::Serialize;
 
 use crate::{Document, markdown};
@@ -14,6 +14,9 @@ const MOVED: f64 = 0.1;
 
 /// Parts of equal number that redshifts are cut into.
 const PARTS: usize = 10;
+
+/// Most parts of the sky that positions are counted in.
+const MOST_PATCHES: usize = 48;
 
 /// What changed from one datasheet to the next. Its text, by `Display`, is Markdown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -68,8 +71,8 @@ impl Changes {
 /// Compares two datasheets of one data set, as their `datasheet.json` hold them.
 ///
 /// Tiles are known by their names below the folder that holds all of them, so a data set that was moved has not changed.
-/// Distributions are those of redshifts (in ten parts that held equally many before), classes, warnings, programs, kinds of
-/// targets, and of what is missing in each key column.
+/// Distributions are those of redshifts (in ten parts that held equally many before), their errors, `deltachi2`, positions (in up to 48
+/// pixels of the sky), classes, warnings, programs, kinds of targets, good and bad pixels, and of what is missing in each key column.
 ///
 /// # Complexity
 ///
@@ -95,7 +98,7 @@ pub fn diff(old: &Document, new: &Document) -> Changes {
     let tiles = Lists::new(&tiles(&old.files), &tiles(&new.files));
     let columns = Lists::new(&columns(old), &columns(new));
     let (before, after) = (distributions(old), distributions(new));
-    let mut distributions = vec![redshifts(&old.redshifts, &new.redshifts)];
+    let mut distributions = vec![redshifts(&old.redshifts, &new.redshifts), positions(&old.sky, &new.sky)];
     let names = before
         .keys()
         .chain(after.keys().filter(|name| !before.contains_key(*name)));
@@ -231,6 +234,14 @@ fn distributions(summary: &Summary) -> BTreeMap<String, BTreeMap<String, u64>> {
     let program = |((survey, program), rows): &((String, String), u64)| (format!("{survey} {program}"), *rows);
     all.insert("programs".to_owned(), of.programs.iter().map(program).collect());
     all.insert("targets".to_owned(), of.targets.iter().cloned().collect());
+    for spread in &of.spreads {
+        all.insert(spread.column.clone(), parts(spread));
+    }
+    if let Some(pixels) = &summary.pixels {
+        let bad = pixels.pixels.saturating_sub(pixels.good);
+        let counts = [("good".to_owned(), pixels.good), ("bad".to_owned(), bad)];
+        all.insert("pixels".to_owned(), counts.into_iter().collect());
+    }
     for (what, counts) in [("missing", &of.nulls), ("fill values", &of.fills)] {
         for (column, rows) in counts {
             let parts = [
@@ -241,6 +252,35 @@ fn distributions(summary: &Summary) -> BTreeMap<String, BTreeMap<String, u64>> {
         }
     }
     all
+}
+
+fn parts(spread: &Spread) -> BTreeMap<String, u64> {
+    let name = |part: usize| match spread.edges.get(part) {
+        Some(edge) => format!("below {edge}"),
+        None => "above".to_owned(),
+    };
+    let counts = spread.counts.iter().enumerate();
+    counts.map(|(part, &rows)| (name(part), rows)).collect()
+}
+
+/// In pixels that are so large that few held all of the old ones.
+fn positions(old: &SkyCoverage, new: &SkyCoverage) -> Distribution {
+    let patches = |of: &SkyCoverage, order: u8| {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for (pixel, rows) in &of.pixels {
+            let shift = 2 * u32::from(of.order.saturating_sub(order));
+            let patch = pixel.checked_shr(shift).unwrap_or_default();
+            let count = counts.entry(patch.to_string()).or_default();
+            *count = count.saturating_add(*rows);
+        }
+        counts
+    };
+    let finest = old.order.min(new.order);
+    let order = (0..=finest)
+        .rev()
+        .find(|&order| patches(old, order).len() <= MOST_PATCHES)
+        .unwrap_or_default();
+    categories("positions", &patches(old, order), &patches(new, order))
 }
 
 fn categories(name: &str, old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>) -> Distribution {

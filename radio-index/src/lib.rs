@@ -106,8 +106,8 @@ mod verify;
 
 pub use plan::{NodeShare, PlanTile, ReadPlan, TileSlice};
 pub use summary::{
-    Bounds, CatalogueSummary, ColumnSummary, FileSummary, Histogram, RowsPerTile, RunSummary, SkyCoverage, Summary,
-    SyncSummary, TileSummary,
+    Bounds, CatalogueSummary, ColumnSummary, FileSummary, Histogram, PixelSummary, RowsPerTile, RunSummary,
+    SkyCoverage, Spread, Summary, SyncSummary, TileSummary,
 };
 
 #[cfg(feature = "_sql")]

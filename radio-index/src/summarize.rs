@@ -6,8 +6,8 @@ use crate::catalogue::{IS_DEAD, REALS, integers, is_fill};
 use crate::select::{self, IS_POSITION, IS_REDSHIFT};
 use crate::store::{Store, Tx, on};
 use crate::summary::{
-    Bounds, CatalogueSummary, ColumnSummary, FileSummary, Histogram, RowsPerTile, RunSummary, Summary, SyncSummary,
-    TileSummary,
+    Bounds, CatalogueSummary, ColumnSummary, FileSummary, Histogram, RowsPerTile, RunSummary, Spread, Summary,
+    SyncSummary, TileSummary,
 };
 use crate::{Result, Selection};
 
@@ -32,6 +32,11 @@ const COLUMNS: [&str; 14] = [
 ];
 /// Kinds of targets and their bits in DESI_TARGET (Myers et al. 2023, table 5).
 const TARGETS: [(&str, u32); 4] = [("LRG", 0), ("ELG", 1), ("QSO", 2), ("BGS", 60)];
+/// Columns whose values span decades, and the edges that they are counted between.
+const SPREADS: [(&str, [f64; 10]); 2] = [
+    ("zerr", [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]),
+    ("deltachi2", [1.0, 3.0, 9.0, 25.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5]),
+];
 
 pub(crate) async fn summary(store: &Store) -> Result<Summary> {
     let mut tx = store.read().await?;
@@ -51,6 +56,7 @@ pub(crate) async fn summary(store: &Store) -> Result<Summary> {
         anomaly_runs: db.anomaly_runs().await?,
         group_runs: db.group_runs().await?,
         catalogue,
+        pixels: None,
     })
 }
 
@@ -178,6 +184,23 @@ impl Reader<'_> {
             .into_iter()
             .filter(|(_, n)| *n > 0)
             .collect();
+        for (column, edges) in SPREADS {
+            let missing =
+                |of: &[(String, u64)]| of.iter().find(|(name, _)| name == column).map_or(0, |(_, rows)| *rows);
+            let there = of.rows - missing(&of.nulls) - missing(&of.fills);
+            let (mut counts, mut last) = (Vec::new(), 0);
+            for below in edges.map(|_| next()).into_iter().chain([there]) {
+                counts.push(below - last);
+                last = below;
+            }
+            if there > 0 {
+                of.spreads.push(Spread {
+                    column: column.to_owned(),
+                    edges: edges.to_vec(),
+                    counts,
+                });
+            }
+        }
         // By the order of the index, where the rows themselves would have to be sorted.
         let ids: Vec<(i64,)> = rows!(
             self,
@@ -208,7 +231,7 @@ impl Reader<'_> {
     }
 
     /// Rows, dead rows, rows with a redshift, with a position, with a value in each column, with a fill value in each real
-    /// one, and of each kind of target: in one pass.
+    /// one, of each kind of target, and below each edge of the spreads: in one pass.
     async fn counts(&mut self) -> Result<Vec<u64>> {
         let when = |condition: &str| format!("COUNT(CASE WHEN {condition} THEN 1 END)");
         let mut columns = vec![
@@ -220,6 +243,11 @@ impl Reader<'_> {
         columns.extend(COLUMNS.map(|column| format!("COUNT({column})")));
         columns.extend(REALS.map(|column| when(&is_fill(column))));
         columns.extend(TARGETS.map(|(_, bit)| when(&format!("desi_target & {} <> 0", 1_i64 << bit))));
+        for (column, edges) in SPREADS {
+            // Negative fill values are below every edge.
+            let fill = is_fill(column);
+            columns.extend(edges.map(|edge| when(&format!("{column} < {edge:?} AND NOT ({column} < 0 AND ({fill}))"))));
+        }
         integers(
             self.store,
             self.tx,

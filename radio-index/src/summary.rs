@@ -4,7 +4,7 @@
 /// The aggregates that describe a data set, as `Index::summary` counts them or as a caller fills them in.
 ///
 /// Every number has one of two sources: *footer* (Parquet footers in the registry) or *catalogue* (the key columns in
-/// `galaxies`). No spectrum is read for any of them.
+/// `galaxies`). No spectrum is read for any of them; `pixels` are counted by who reads spectra.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
@@ -27,6 +27,8 @@ pub struct Summary {
     pub anomaly_runs: Vec<RunSummary>,
     /// Runs of group finding that were recorded, in the order of their names. Source: `galaxy_groups`.
     pub group_runs: Vec<RunSummary>,
+    /// The pixels of the spectra, where they were counted while spectra were read: none from an index. Source: spectra.
+    pub pixels: Option<PixelSummary>,
 }
 
 /// The files of a data set, from their footers.
@@ -153,6 +155,9 @@ pub struct CatalogueSummary {
     pub nulls: Vec<(String, u64)>,
     /// Rows with a fill value (999999 or 1e20, of either sign), of each key column that has some.
     pub fills: Vec<(String, u64)>,
+    /// How the errors of redshifts and the differences in chi-square to the next best fit are spread: the columns `zerr` and `deltachi2`,
+    /// where any row has them.
+    pub spreads: Vec<Spread>,
     /// Redshift.
     pub z: Option<Bounds>,
     /// Right ascension, degrees, ICRS.
@@ -169,6 +174,76 @@ pub struct Bounds {
     pub min: f64,
     /// Largest.
     pub max: f64,
+}
+
+/// How many rows have which values of a column; those with none or a fill value are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
+pub struct Spread {
+    /// The key column.
+    pub column: String,
+    /// Ascending, and the same for each data set.
+    pub edges: Vec<f64>,
+    /// Rows below the first edge, from each edge until below the next, and from the last on: `(edges + 1)`.
+    pub counts: Vec<u64>,
+}
+
+/// Pixels of spectra: how many are good, and why the others are not.
+///
+/// # Examples
+///
+/// ```
+/// use radio_index::PixelSummary;
+///
+/// let mut pixels = PixelSummary::default();
+/// pixels.add(&[1.0, f32::NAN, 1.2, 0.9], &[4.0, 4.0, 0.0, 4.0], &[0, 0, 0, 2]);
+/// assert_eq!((pixels.spectra, pixels.pixels, pixels.good), (1, 4, 1));
+/// assert_eq!((pixels.flux_not_finite, pixels.ivar_not_positive, pixels.masked), (1, 1, 1));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
+pub struct PixelSummary {
+    /// Spectra.
+    pub spectra: u64,
+    /// Spectra without a good pixel.
+    pub dead: u64,
+    /// Pixels of all spectra.
+    pub pixels: u64,
+    /// Pixels with a finite flux, a finite inverse variance above 0, and no bit of the mask.
+    pub good: u64,
+    /// Pixels whose flux is NaN or infinite.
+    pub flux_not_finite: u64,
+    /// Pixels whose inverse variance is NaN or infinite.
+    pub ivar_not_finite: u64,
+    /// Pixels whose inverse variance is 0 or below: nothing is known of their flux.
+    pub ivar_not_positive: u64,
+    /// Pixels with a bit of the mask.
+    pub masked: u64,
+}
+
+impl PixelSummary {
+    /// Counts one spectrum: flux, inverse variance and mask of each pixel. Where the slices differ in length, the pixels that all have.
+    pub fn add(&mut self, flux: &[f32], ivar: &[f32], mask: &[i32]) {
+        let (mut pixels, mut good, mut bad) = (0_u64, 0_u64, [0_u64; 4]);
+        for ((&flux, &ivar), &mask) in flux.iter().zip(ivar).zip(mask) {
+            let reasons = [!flux.is_finite(), !ivar.is_finite(), ivar <= 0.0, mask != 0];
+            good += u64::from(!reasons[0] & !reasons[1] & !reasons[2] & !reasons[3]);
+            bad.iter_mut()
+                .zip(reasons)
+                .for_each(|(count, is)| *count += u64::from(is));
+            pixels += 1;
+        }
+        self.spectra += 1;
+        self.dead += u64::from(good == 0);
+        self.pixels += pixels;
+        self.good += good;
+        self.flux_not_finite += bad[0];
+        self.ivar_not_finite += bad[1];
+        self.ivar_not_positive += bad[2];
+        self.masked += bad[3];
+    }
 }
 
 /// Counts in bins of equal width.

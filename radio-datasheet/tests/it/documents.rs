@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use radio_datasheet::{Answers, Datasheet, Difference, Document, check, diff};
-use radio_index::{FileSummary, Summary};
+use radio_index::{FileSummary, PixelSummary, Spread, Summary};
 use serde_json::Value;
 
 use crate::sample::{answers, survey};
@@ -33,6 +33,18 @@ fn with_files(folder: &Path) -> Summary {
     summary.catalogue.fills = vec![("z".into(), 12), ("zerr".into(), 40)];
     summary.catalogue.programs = vec![(("main".into(), "dark".into()), 61_250)];
     summary.catalogue.targets = vec![("LRG".into(), 20_000)];
+    let mut spread = Spread::default();
+    (spread.column, spread.edges) = ("zerr".into(), vec![1e-5, 1e-4]);
+    spread.counts = vec![20_000, 40_000, 1_210];
+    summary.catalogue.spreads = vec![spread];
+    let mut pixels = PixelSummary::default();
+    pixels.add(
+        &[1.0, f32::NAN, f32::INFINITY, 1.0],
+        &[1.0, 0.0, f32::NAN, 1.0],
+        &[0, 0, 4, 4],
+    );
+    pixels.add(&[1.0], &[-1.0], &[0]);
+    summary.pixels = Some(pixels);
     summary
 }
 
@@ -88,6 +100,17 @@ fn all_files_say_the_same() {
     assert!(text.contains("| `LRG` | 20,000 |"));
     // 4633 + 167 rows with bit 2, 167 with bit 0.
     assert!(text.contains("| 2, `SMALL_DELTA_CHI2` | 4,800 |") && text.contains("| 0, `SKY` | 167 |"));
+    for row in [
+        "| without a good pixel | 1 | 50.0 % | spectra |",
+        "| good pixels | 1 | 20.0 % | spectra |",
+        "| flux is null, NaN or infinite | 2 | 40.0 % | spectra |",
+        "| inverse variance is 0 or below | 2 | 40.0 % | spectra |",
+        "| masked | 2 | 40.0 % | spectra |",
+        "| `zerr` |  | 0.00001 | 20,000 | 32.7 % | catalogue |",
+        "| `zerr` | 0.0001 |  | 1,210 | 2.0 % | catalogue |",
+    ] {
+        assert!(text.contains(row), "{row}\n{text}");
+    }
     assert!(root.join("DATA_README.files/completeness.svg").is_file());
 }
 
@@ -219,6 +242,26 @@ fn the_line_is_that_of_the_file() {
 }
 
 #[test]
+fn pixels_are_those_of_the_datasheet_where_an_index_counts_none() {
+    assert_eq!(differences(|_| {}, |summary| summary.pixels = None), []);
+    let row = "| masked | 2 | 40.0 % | spectra |";
+    let found = differences(
+        |root| replace(root, "DATA_README.md", row, "| masked | 3 | 40.0 % | spectra |"),
+        |summary| {
+            summary.pixels = None;
+        },
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].place.ends_with(": masked"), "{found:?}");
+    // Counted again, and otherwise.
+    let found = differences(|_| {}, |summary| summary.pixels = Some(PixelSummary::default()));
+    assert!(
+        found.iter().any(|found| found.place == "/summary/pixels/good"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_changed_tile_is_named() {
     let found = differences(|_| {}, |summary| summary.files[1].footer_hash = "ff".into());
     let places: Vec<&str> = found.iter().map(|found| found.place.as_str()).collect();
@@ -341,6 +384,9 @@ fn changes_from_one_version_to_the_next() {
     new.columns[2].data_type = "FLOAT".into();
     // Redshifts twice as large, and as many in bins half as wide.
     new.redshifts.width *= 2.0;
+    // Errors of which more are large, and a survey that has moved to where the sky is otherwise.
+    new.catalogue.spreads[0].counts = vec![2_000, 40_000, 19_210];
+    new.sky.pixels = crate::sample::patch(6, 30.0, 0.0, 3.5);
     let changes = diff(&document(&old), &document(&new));
     assert_eq!(
         changes.tiles_changed,
@@ -358,7 +404,7 @@ fn changes_from_one_version_to_the_next() {
         .filter(|d| d.has_moved)
         .map(|d| d.name.as_str())
         .collect();
-    assert_eq!(moved, ["z"]);
+    assert_eq!(moved, ["positions", "z", "zerr"]);
 }
 
 #[test]

@@ -89,6 +89,40 @@ async fn a_summary_counts_the_survey() {
 }
 
 #[tokio::test]
+async fn spreads_count_between_edges() {
+    on_every_database(async |index, folder| {
+        // On an edge, beside it, below the first, above the last, none, and fill values.
+        let values = [
+            Some(9.0),
+            Some(8.99),
+            Some(-3.0),
+            Some(0.5),
+            Some(2e7),
+            None,
+            Some(999_999.0),
+            Some(-1e20),
+        ];
+        let row = |deltachi2| tile::Full {
+            deltachi2,
+            ..tile::Full::default()
+        };
+        tile::write_full(&folder.join("a.parquet"), &values.map(row));
+        index.sync(&SyncOptions::new(folder)).await.unwrap();
+        let catalogue = index.summary().await.unwrap().catalogue;
+        // The tile has no errors of redshifts.
+        let [spread] = &catalogue.spreads[..] else {
+            panic!("{:?}", catalogue.spreads)
+        };
+        assert_eq!(
+            (spread.column.as_str(), &spread.edges[..4]),
+            ("deltachi2", &[1.0, 3.0, 9.0, 25.0][..])
+        );
+        assert_eq!(spread.counts, [2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_empty_index_has_an_empty_summary() {
     on_every_database(async |index, _| {
         let s = index.summary().await.unwrap();
