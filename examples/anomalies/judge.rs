@@ -41,8 +41,9 @@ impl<'a> Judge<'a> {
     pub(crate) fn compare(&self) -> Result<Comparison> {
         let rows = || self.scores.rows.iter();
         let snr: Vec<_> = rows().map(|row| row.snr).collect();
-        let scores: [(&str, Vec<Option<f64>>); 5] = [
-            ("χ², calibrated (default)", rows().map(|row| row.score).collect()),
+        let scores: [(&str, Vec<Option<f64>>); 6] = [
+            ("combined (default)", rows().map(|row| row.score).collect()),
+            ("χ², calibrated", rows().map(|row| row.chi2_calibrated).collect()),
             ("worst patch, calibrated", rows().map(|row| row.worst_patch).collect()),
             ("latent, calibrated", rows().map(|row| row.latent).collect()),
             ("PCA χ² (rank 25)", self.pca_chi2.clone()),

@@ -49,7 +49,7 @@ fn anomalies_are_put_in_scored_judged_and_shown() {
     for (file, least) in [("comparison.json", 20), ("comparison-dense.json", 500)] {
         let comparison: serde_json::Value = serde_json::from_str(&fs::read_to_string(out.join(file)).unwrap()).unwrap();
         let scores = comparison["scores"].as_array().unwrap();
-        assert_eq!(scores.len(), 5);
+        assert_eq!(scores.len(), 6);
         for score in scores {
             let overall = &score["evaluation"]["overall"];
             assert!(overall["injected"].as_u64().unwrap() > least, "{overall}");

@@ -16,23 +16,23 @@ const ROWS: usize = 8;
 const TOKENS: usize = 244;
 const PATCH: usize = 32;
 
-fn tokens(batch: usize) -> Tokens<'static> {
+fn tokens(batch: usize, rows: usize) -> Tokens<'static> {
     let number =
         |(row, token, pixel): (usize, usize, usize)| ((batch + row * 31 + token * 7 + pixel) % 17) as f32 / 17.0;
-    let flux = Array3::from_shape_fn((ROWS, TOKENS, PATCH), number);
-    let ids: Vec<i64> = (0..ROWS).map(|row| (batch * ROWS + row) as i64).collect();
-    let wavelength = Array2::from_shape_fn((ROWS, TOKENS), |(_, token)| 4000.0 + 13.0 * token as f64);
-    let sigma = Array3::from_elem((ROWS, TOKENS, PATCH), 0.1);
-    Tokens::new(ids, flux, sigma, wavelength, vec![10.0; ROWS]).unwrap()
+    let flux = Array3::from_shape_fn((rows, TOKENS, PATCH), number);
+    let ids: Vec<i64> = (0..rows).map(|row| (batch * rows + row) as i64).collect();
+    let wavelength = Array2::from_shape_fn((rows, TOKENS), |(_, token)| 4000.0 + 13.0 * token as f64);
+    let sigma = Array3::from_elem((rows, TOKENS, PATCH), 0.1);
+    Tokens::new(ids, flux, sigma, wavelength, vec![10.0; rows]).unwrap()
 }
 
 /// Bytes at the peak of a training of two steps: weights, the optimizer's state, activations, gradients, the batch.
-fn peak<M: Autoencoder>(model: impl FnOnce() -> M, batches: usize) -> u64 {
+fn peak<M: Autoencoder>(model: impl FnOnce() -> M, rows: usize, batches: usize) -> u64 {
     let profiler = dhat::Profiler::builder().testing().build();
     let mut trainer = Trainer::new(TrainerOptions::default(), model()).unwrap();
     for _step in 0..2 {
         for batch in 0..batches {
-            trainer.accumulate(&tokens(batch)).unwrap();
+            trainer.accumulate(&tokens(batch, rows)).unwrap();
         }
         trainer.update().unwrap().unwrap();
     }
@@ -50,16 +50,25 @@ fn a_window_takes_no_more_than_a_batch() {
         let config = MaskedAutoencoderConfig::small(TOKENS, PATCH).with_encoder(1);
         config.init(&device).unwrap()
     };
-    let (one, many) = (peak(masked, 1), peak(masked, 64));
+    let (one, many) = (peak(masked, ROWS, 1), peak(masked, ROWS, 64));
     assert!(
         many as f64 <= 1.1 * one as f64,
         "{one} bytes for one micro-batch, {many} for a window of 64"
     );
 
-    // Where the weights are as large as the activations, the sum of the gradients is seen, and nothing else.
+    // Where the weights are as large as the activations, and a micro-batch is more parts than there are threads, whose gradients are
+    // added up for it, too.
     let conv = || ConvAutoencoderConfig::small(TOKENS, PATCH).init(&device).unwrap();
+    let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let [one, many] = [1, 64].map(|batches| two.install(|| peak(conv, 256, batches)));
+    assert!(
+        many as f64 <= 1.1 * one as f64,
+        "{one} bytes for one micro-batch of 256, {many} for a window of 64"
+    );
+
+    // A micro-batch of few parts has no sum of gradients. That is seen in a window, and nothing else.
     let gradients = ConvAutoencoderConfig::small(TOKENS, PATCH).parameters().unwrap() * size_of::<f32>();
-    let (one, many) = (peak(conv, 1), peak(conv, 64));
+    let (one, many) = (peak(conv, ROWS, 1), peak(conv, ROWS, 64));
     assert!(
         many as f64 <= 1.02 * (one as f64 + gradients as f64),
         "{one} bytes for one micro-batch, {many} for a window of 64, {gradients} of them gradients"

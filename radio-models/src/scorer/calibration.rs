@@ -16,8 +16,10 @@ use crate::tokens::Tokens;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ScoreKind {
-    /// The whole spectrum, in units of its noise.
+    /// The whole spectrum with the worst token and the place in the latent space. Without a calibration, the whole spectrum.
     #[default]
+    Combined,
+    /// The whole spectrum, in units of its noise.
     Chi2,
     /// The worst token.
     WorstPatch,
@@ -31,7 +33,7 @@ impl ScoreKind {
     /// This score without calibration.
     pub(super) fn raw(self, score: &Score) -> Option<f64> {
         match self {
-            Self::Chi2 => score.chi2,
+            Self::Combined | Self::Chi2 => score.chi2,
             Self::WorstPatch => score.worst_patch,
             Self::Latent => score.latent,
             Self::Mse => score.score_raw,
@@ -49,6 +51,7 @@ pub struct Calibration {
     chi2: Usual,
     worst_patch: Usual,
     latent: Usual,
+    combined: Usual,
     density: Density,
 }
 
@@ -65,7 +68,7 @@ impl Calibration {
 
     /// Can spectra with so many latent numbers be scored with it? A file may be damaged.
     pub(crate) fn check(&self, latent: usize) -> Result<(), &'static str> {
-        let all = [&self.chi2, &self.worst_patch, &self.latent];
+        let all = [&self.chi2, &self.worst_patch, &self.latent, &self.combined];
         if !all.iter().all(|usual| usual.is_whole()) {
             return Err("the numbers of its bins of S/N do not fit together");
         }
@@ -80,15 +83,26 @@ impl Calibration {
         score.worst_patch = score
             .worst_patch
             .and_then(|raw| deviation(&self.worst_patch, raw.asinh()));
+        // The column chi2 itself stays as it is: 1 is a good fit.
+        score.chi2_calibrated = score.chi2.and_then(|raw| deviation(&self.chi2, log(raw)));
         score.score = match kind {
-            // The column chi2 itself stays as it is: 1 is a good fit.
-            ScoreKind::Chi2 => score.chi2.and_then(|raw| deviation(&self.chi2, log(raw))),
+            ScoreKind::Combined => match (score.chi2_calibrated, score.worst_patch, score.latent) {
+                (Some(chi2), Some(worst), Some(latent)) => deviation(&self.combined, combined(chi2, worst, latent)),
+                _ => None,
+            },
+            ScoreKind::Chi2 => score.chi2_calibrated,
             _ => kind.raw(score),
         };
         if score.score.is_none() {
             score.flags |= Score::NOT_FINITE;
         }
     }
+}
+
+/// The weighted sum of three deviations (Stouffer's method; Liptak 1958). What has many pixels or is far from all else is in the first one;
+/// the others add what is narrow and what is reconstructed too well.
+fn combined(chi2: f64, worst_patch: f64, latent: f64) -> f64 {
+    chi2 + 0.5 * (worst_patch + latent)
 }
 
 /// Most rows that are kept.
@@ -165,13 +179,25 @@ impl Collected {
             .into_par_iter()
             .map(|(i, latent)| density.log_distance(&latent, (i < PLACES).then_some(i)));
         let distances: Vec<f64> = distances.collect();
-        let of = |number: fn(&Row) -> f64| self.rows.iter().map(|row| (row.snr, number(row))).collect();
+        let of = |number: fn(&Row) -> f64| Usual::new(self.rows.iter().map(|row| (row.snr, number(row))).collect());
+        let (chi2, worst_patch) = (of(|row| row.chi2), of(|row| row.worst_patch));
+        let placed = self.rows.iter().zip(&distances);
+        let latent = Usual::new(placed.clone().map(|(row, &distance)| (row.snr, distance)).collect());
+        let sums = placed.map(|(row, &distance)| {
+            let chi2 = chi2.deviation(row.snr, row.chi2);
+            let worst_patch = worst_patch.deviation(row.snr, row.worst_patch);
+            (
+                row.snr,
+                combined(chi2, worst_patch, latent.deviation(row.snr, distance)),
+            )
+        });
         Ok(Calibration {
             rows,
             sigma_floor,
-            chi2: Usual::new(of(|row| row.chi2)),
-            worst_patch: Usual::new(of(|row| row.worst_patch)),
-            latent: Usual::new(self.rows.iter().map(|row| row.snr).zip(distances).collect()),
+            combined: Usual::new(sums.collect()),
+            chi2,
+            worst_patch,
+            latent,
             density,
         })
     }

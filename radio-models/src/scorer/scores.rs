@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 pub struct Score {
     /// TARGETID.
     pub targetid: i64,
-    /// How unusual it is. Calibrated: in standard deviations above the median of spectra with the same S/N. Raw: the reduced
-    /// chi-square, or what [`AnomalyScorer::kind`](crate::AnomalyScorer::kind) says.
+    /// How unusual it is: the combined score, or what [`AnomalyScorer::kind`](crate::AnomalyScorer::kind) says. Calibrated: in standard
+    /// deviations above the median of spectra with the same S/N. Raw: the reduced chi-square.
     pub score: Option<f64>,
     /// Mean square residual of the normalised flux, without regard to its errors. It follows the noise of the
     /// spectrum more than anything else, and is here for comparison.
@@ -23,6 +23,8 @@ pub struct Score {
     /// Reduced chi-square of the reconstruction, never calibrated: about 1 for a spectrum like those that the model was trained
     /// on.
     pub chi2: Option<f64>,
+    /// The same in standard deviations above the median of spectra with the same S/N; calibrated, or none.
+    pub chi2_calibrated: Option<f64>,
     /// Significance of the token with the largest; calibrated, or raw.
     pub worst_patch: Option<f64>,
     /// How far from normal spectra in the latent space; calibrated, or none.
@@ -53,7 +55,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Columns of [`to_record_batch`](Self::to_record_batch): `targetid` (i64), `score`, `score_raw`, `chi2`,
+    /// Columns of [`to_record_batch`](Self::to_record_batch): `targetid` (i64), `score`, `score_raw`, `chi2`, `chi2_calibrated`,
     /// `worst_patch`, `latent`, `snr`, `worst_wavelength` (f64, nullable, the last with its unit in the field's metadata), `flags` (u32).
     #[must_use]
     pub fn schema() -> SchemaRef {
@@ -63,6 +65,7 @@ impl Scores {
             Field::new("score", DataType::Float64, true),
             Field::new("score_raw", DataType::Float64, true),
             Field::new("chi2", DataType::Float64, true),
+            Field::new("chi2_calibrated", DataType::Float64, true),
             Field::new("worst_patch", DataType::Float64, true),
             Field::new("latent", DataType::Float64, true),
             Field::new("snr", DataType::Float64, true),
@@ -83,6 +86,7 @@ impl Scores {
             Arc::new(rows().map(|row| row.score).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.score_raw).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.chi2).collect::<Float64Array>()),
+            Arc::new(rows().map(|row| row.chi2_calibrated).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.worst_patch).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.latent).collect::<Float64Array>()),
             Arc::new(rows().map(|row| row.snr).collect::<Float64Array>()),

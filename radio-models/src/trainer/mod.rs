@@ -1,5 +1,6 @@
 //! Training: a batch at a time, or the whole of it.
 
+mod adamw;
 mod checkpoint;
 mod fit;
 mod gradients;
@@ -12,12 +13,13 @@ pub use history::{History, Record};
 pub use options::TrainerOptions;
 
 use burn::Tensor;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result, Source};
 use crate::layers::Precision;
 use crate::model::{Model, read};
+use adamw::AdamW;
 
 /// Trains a [`Model`].
 ///
@@ -338,10 +340,8 @@ fn gradient<M: Model>(
 }
 
 fn adamw(options: &TrainerOptions) -> ModuleOptimizer {
-    AdamWConfig::new()
-        .with_epsilon(1e-8)
-        .with_weight_decay(options.weight_decay)
-        .init()
+    let weight_decay = f64::from(options.weight_decay);
+    AdamW { weight_decay }.init()
 }
 
 fn scalar(tensor: Tensor<1>) -> Result<f32> {

@@ -19,6 +19,11 @@ fn spectra(seed: u64, rows: usize) -> Batch {
     batch
 }
 
+fn with_the_same_snr(mut batch: Batch) -> Batch {
+    batch.snr.fill(5.0);
+    batch
+}
+
 fn calibrated() -> AnomalyScorer<ConvAutoencoder> {
     let batches = (1..=4).map(|seed| spectra(seed, 400));
     let batches: Vec<Batch> = batches.collect();
@@ -52,6 +57,7 @@ fn is_calibrated(mut pairs: Vec<(f64, f64)>) {
 fn scores_are_standard_deviations_at_any_snr() {
     let scorer = calibrated();
     is_calibrated(scores(&scorer, |row| row.score));
+    is_calibrated(scores(&scorer, |row| row.chi2_calibrated));
     is_calibrated(scores(&scorer, |row| row.worst_patch));
     is_calibrated(scores(&scorer, |row| row.latent));
     // What is raw is not: an untrained model fits bright spectra worse.
@@ -104,6 +110,7 @@ fn the_kind_says_what_the_score_is() {
             .all(|row| row.score == row.worst_patch)
     );
     assert!(rows(ScoreKind::Latent).iter().all(|row| row.score == row.latent));
+    assert!(rows(ScoreKind::Chi2).iter().all(|row| row.score == row.chi2_calibrated));
     assert!(rows(ScoreKind::Mse).iter().all(|row| row.score == row.score_raw));
     let raw = AnomalyScorer::new(model(TOKENS, PATCH));
     assert!(
@@ -113,6 +120,12 @@ fn the_kind_says_what_the_score_is() {
             .iter()
             .all(|row| row.score == row.chi2 && row.latent.is_none())
     );
+    // Where two spectra have the same S/N, the combined score ranks them as chi2 and half of each of the others do.
+    let batch = with_the_same_snr(batch);
+    let mut rows = scorer.score(&batch.tokens()).unwrap().rows;
+    let sum = |row: &Score| row.chi2_calibrated.unwrap() + 0.5 * (row.worst_patch.unwrap() + row.latent.unwrap());
+    rows.sort_by(|a, b| sum(a).total_cmp(&sum(b)));
+    assert!(rows.is_sorted_by_key(|row| row.score));
     let error = raw.kind(ScoreKind::Latent).score(&batch.tokens()).unwrap_err();
     assert!(error.to_string().contains("calibration"), "{error}");
 }
@@ -187,6 +200,7 @@ fn a_damaged_calibration_is_named() {
         ("median", "worst_patch"),
         ("below", "latent"),
         ("above", "latent"),
+        ("median", "combined"),
     ] {
         let (mut header, mut calibration) = (header.clone(), calibration.clone());
         calibration[of][part].as_array_mut().unwrap().pop();

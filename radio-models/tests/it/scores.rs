@@ -155,7 +155,7 @@ fn columns_hold_what_the_rows_hold() {
         .iter()
         .map(|field| field.name().clone())
         .collect();
-    let expected = "targetid score score_raw chi2 worst_patch latent snr worst_wavelength flags";
+    let expected = "targetid score score_raw chi2 chi2_calibrated worst_patch latent snr worst_wavelength flags";
     assert_eq!(names.join(" "), expected);
     assert_eq!(columns.num_rows(), 3);
     assert_eq!(columns.column_by_name("score").unwrap().null_count(), 1);
