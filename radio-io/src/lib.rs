@@ -70,6 +70,7 @@ mod stream;
 mod task;
 mod tile;
 mod topology;
+mod write;
 
 pub use assignment::Assignment;
 pub use batch::{Spectrum, SpectrumBatch};
@@ -92,6 +93,7 @@ pub use state::State;
 pub use store::Store;
 pub use stream::BatchStream;
 pub use topology::Topology;
+pub use write::{Profile, TileWriter, WriteOptions, WrittenTile};
 
 /// The examples of the README compile.
 #[cfg(all(doctest, feature = "progress"))]

@@ -5,27 +5,27 @@ use super::varint::varint;
 
 /// A page of values, as its header describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PageHeader {
-    pub(super) kind: Kind,
+pub(crate) struct PageHeader {
+    pub(crate) kind: Kind,
     /// Bytes behind the header, and what they are without compression.
-    pub(super) stored: usize,
-    pub(super) size: usize,
+    pub(crate) stored: usize,
+    pub(crate) size: usize,
     /// CRC-32 of the stored bytes.
-    pub(super) crc: Option<u32>,
+    pub(crate) crc: Option<u32>,
     /// Nulls and empty lists included.
-    pub(super) values: u64,
-    pub(super) encoding: Encoding,
-    pub(super) levels: Levels,
+    pub(crate) values: u64,
+    pub(crate) encoding: Encoding,
+    pub(crate) levels: Levels,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Data,
     Dictionary,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Plain,
     ByteStreamSplit,
     Other,
@@ -33,7 +33,7 @@ pub(super) enum Encoding {
 
 /// Where a page keeps its levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Levels {
+pub(crate) enum Levels {
     /// Version 1: compressed with the values, each behind its length.
     Inside,
     /// Version 1, in an encoding that nobody writes any more.
@@ -49,7 +49,7 @@ pub(super) enum Levels {
 
 impl Levels {
     /// Bytes of the levels that are not compressed.
-    pub(super) fn plain_bytes(self) -> usize {
+    pub(crate) fn plain_bytes(self) -> usize {
         match self {
             Self::Before {
                 repetition, definition, ..
@@ -60,7 +60,7 @@ impl Levels {
 }
 
 /// Reads a header at the start of `bytes`, and returns its length. `None` if it is none, or not all of it is there.
-pub(super) fn read(bytes: &[u8]) -> Option<(PageHeader, usize)> {
+pub(crate) fn read(bytes: &[u8]) -> Option<(PageHeader, usize)> {
     let mut input = Input { bytes, at: 0 };
     let mut page = Fields::default();
     let (mut v1, mut v2, mut dictionary) = (None, None, None);

@@ -8,7 +8,7 @@
 //! version 2 have, or by looking at every page before them, once.
 
 mod codec;
-mod header;
+pub(crate) mod header;
 mod levels;
 mod scatter;
 mod snappy;

@@ -19,3 +19,4 @@ mod runtime;
 #[cfg(feature = "object-store")]
 mod store;
 mod tile;
+mod write;
