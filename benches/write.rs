@@ -1,18 +1,22 @@
 //! Tiles in every profile, beside what cannot be saved: writing the same bytes to a file, or compressing them.
 //!
 //! `cargo bench -p radio-benches --bench write` prints a table of a gigabyte a second of CPU time, on one thread. The spectra are those of the
-//! mock; files are in the folder TMPDIR. parquet's own writer does the same for comparison.
+//! mock; files are in the folder TMPDIR. parquet's own writer does the same for comparison. `-- 16000 200` divides so many spectra anew, in so many
+//! mebibytes, and tells the peak of memory.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark that cannot go on stops, and prints what it found"
 )]
 
+mod memory;
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Write as _;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
@@ -23,8 +27,10 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use radio_io::mock::Mock;
-use radio_io::{Profile, TileWriter, WriteOptions};
+use radio_io::{Partitioning, Profile, RepartitionOptions, TileWriter, WriteOptions, repartition};
 
+/// Where a process is to make a mock survey, and nothing else.
+const MOCK: &str = "RADIO_BENCH_MOCK";
 const SPECTRA: usize = 2000;
 /// Times of which the middle one is told.
 const RUNS: usize = 7;
@@ -32,6 +38,12 @@ const RUNS: usize = 7;
 const PAGE: usize = 512 << 10;
 
 fn main() {
+    let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    match (&numbers[..], std::env::var_os(MOCK)) {
+        (&[spectra], Some(folder)) => return drop(Mock::new(spectra).write(folder, |_| {}).unwrap()),
+        (&[spectra, megabytes], _) => return divide(spectra, megabytes),
+        _ => {}
+    }
     let folder = tempfile::tempdir().unwrap();
     Mock::new(SPECTRA).write(folder.path().join("mock"), |_| {}).unwrap();
     let batches = batches(&folder.path().join("mock"));
@@ -82,14 +94,49 @@ fn main() {
     row("TileWriter, Compatible", size, compatible, copy, &path);
 }
 
-/// All rows of the tiles of a folder, as they are stored.
-fn batches(folder: &Path) -> Vec<RecordBatch> {
-    let mut tiles: Vec<_> = std::fs::read_dir(folder)
+/// So many spectra from tiles into tiles of another order, in so much memory.
+fn divide(spectra: usize, megabytes: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let mock = folder.path().join("mock");
+    // By a process of its own, whose memory does not count.
+    let made = Command::new(std::env::current_exe().unwrap())
+        .arg(spectra.to_string())
+        .env(MOCK, &mock)
+        .status();
+    assert!(made.unwrap().success());
+    let inputs = tiles(&mock);
+    let size: u64 = inputs.iter().map(|tile| std::fs::metadata(tile).unwrap().len()).sum();
+    memory::reset_peak();
+    let (cpu, wall) = (ProcessTime::now(), Instant::now());
+    let options = RepartitionOptions::default()
+        .with_partitioning(Partitioning::Order(5))
+        .with_memory((megabytes as u64) << 20);
+    let done = repartition(&inputs, folder.path().join("out"), &options, |_, _| {}).unwrap();
+    assert_eq!(done.written, spectra as u64);
+    println!("| repartition | read, GB | CPU s | wall s | peak MB |\n|---|---:|---:|---:|---:|");
+    println!(
+        "| {} tiles into {}, {megabytes} MiB | {:.2} | {:.1} | {:.1} | {} |",
+        inputs.len(),
+        done.tiles.len(),
+        size as f64 / 1e9,
+        cpu.elapsed().as_secs_f64(),
+        wall.elapsed().as_secs_f64(),
+        memory::peak_mb()
+    );
+}
+
+fn tiles(folder: &Path) -> Vec<PathBuf> {
+    let mut tiles: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     tiles.sort();
-    let read = |tile: &std::path::PathBuf| {
+    tiles
+}
+
+/// All rows of the tiles of a folder, as they are stored.
+fn batches(folder: &Path) -> Vec<RecordBatch> {
+    let read = |tile: &PathBuf| {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(tile).unwrap()).unwrap();
         reader
             .with_batch_size(1024)
@@ -98,7 +145,7 @@ fn batches(folder: &Path) -> Vec<RecordBatch> {
             .map(Result::unwrap)
             .collect::<Vec<_>>()
     };
-    tiles.iter().flat_map(read).collect()
+    tiles(folder).iter().flat_map(read).collect()
 }
 
 fn bytes<'a>(batch: &'a RecordBatch, name: &str) -> &'a [u8] {

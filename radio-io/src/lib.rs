@@ -28,6 +28,7 @@
 //! |---|---|---|
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
+//! | `hats` | `repartition`: files as they are into one tile for each HEALPix pixel | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
 //!
 //! # What this crate is not
@@ -60,6 +61,8 @@ mod producer;
 mod progress;
 mod queue;
 mod reader;
+#[cfg(feature = "hats")]
+mod repartition;
 mod ring;
 mod runtime;
 mod state;
@@ -87,6 +90,8 @@ pub use options::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 pub use progress::Progress;
 pub use radio_index::{PlanTile, ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
+#[cfg(feature = "hats")]
+pub use repartition::{Partitioning, RepartitionOptions, Repartitioned, TilePixel, repartition};
 pub use runtime::{Resources, Runtime};
 pub use state::State;
 #[cfg(feature = "object-store")]

@@ -9,7 +9,7 @@ mod scalars;
 mod shape;
 
 pub use options::{Profile, WriteOptions};
-pub(crate) use part::Part;
+pub(crate) use part::{Part, io};
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -126,9 +126,9 @@ impl TileWriter {
         let written = Arc::new(shape::written(&schema, order.as_ref().map(|order| order.0.as_str())));
         let columns = ArrowSchemaConverter::new().convert(&written).map_err(write(path))?;
         let (part, file) = Part::create(path)?;
-        let codec = Codec::new(options.profile).map_err(part::io(path))?;
+        let codec = Codec::new(options.profile).map_err(io(path))?;
         let mut file = TrackedWrite::new(Arc::new(file));
-        std::io::Write::write_all(&mut file, b"PAR1").map_err(part::io(path))?;
+        std::io::Write::write_all(&mut file, b"PAR1").map_err(io(path))?;
         Ok(Self {
             part,
             file,
@@ -202,7 +202,7 @@ impl TileWriter {
             .map_err(write(&path))?;
         // What it still held it has written when it was dropped, and said nothing.
         let mut end = [0; 4];
-        let length = file.metadata().map_err(part::io(&path))?.len();
+        let length = file.metadata().map_err(io(&path))?.len();
         let is_whole = file.read_exact_at(&mut end, length.saturating_sub(4)).is_ok() && &end == b"PAR1";
         if !is_whole {
             return Err(write(&path)("the end could not be written: is the disk full?"));
@@ -505,7 +505,10 @@ fn bytes_of(batch: &RecordBatch) -> u64 {
     bytes.sum::<usize>() as u64
 }
 
-fn write<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> Error + use<E> {
+/// A cause of not writing a file.
+pub(crate) fn write<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    path: &Path,
+) -> impl FnOnce(E) -> Error + use<E> {
     let path = path.to_owned();
     move |source| Error::Write {
         path,

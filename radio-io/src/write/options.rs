@@ -33,7 +33,7 @@ impl Profile {
 #[must_use]
 pub struct WriteOptions {
     pub(super) profile: Profile,
-    pub(super) row_group_bytes: u64,
+    pub(crate) row_group_bytes: u64,
     pub(super) page_bytes: usize,
     pub(super) sorted_by: Option<String>,
     pub(super) is_sorted: bool,

@@ -15,6 +15,8 @@ mod mock;
 mod python;
 mod reading;
 mod real;
+#[cfg(feature = "hats")]
+mod repartition;
 mod runtime;
 #[cfg(feature = "object-store")]
 mod store;

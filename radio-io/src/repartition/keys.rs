@@ -1,0 +1,195 @@
+//! Where each row is on the sky, and what it is called.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::RepartitionOptions;
+use crate::write::io;
+use crate::{Error, Result};
+
+/// HEALPix order of the pixels that rows are known by; any coarser one is some bits fewer.
+pub(super) const ORDER: u8 = 29;
+
+/// One input file.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) path: PathBuf,
+    pub(super) schema: SchemaRef,
+    pub(super) rows: u64,
+}
+
+/// What a row is sorted by, and the pixel it is in; none where it has no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pixel: Option<i64>,
+    pub(super) id: i64,
+}
+
+/// The columns that rows are divided and sorted by.
+#[derive(Clone, Debug)]
+pub(super) struct KeyColumns {
+    pub(super) ra: String,
+    pub(super) dec: String,
+    pub(super) id: Option<String>,
+}
+
+impl Input {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let builder = builder(path)?;
+        let rows = builder.metadata().file_metadata().num_rows();
+        Ok(Self {
+            path: path.to_owned(),
+            schema: builder.schema().clone(),
+            rows: u64::try_from(rows).unwrap_or_default(),
+        })
+    }
+
+    /// Keys of all rows, in their order.
+    pub(super) fn keys(&self, columns: &KeyColumns) -> Result<Vec<Key>> {
+        let builder = builder(&self.path)?;
+        let wanted = [Some(&columns.ra), Some(&columns.dec), columns.id.as_ref()];
+        let roots = wanted
+            .iter()
+            .flatten()
+            .filter_map(|name| self.schema.index_of(name).ok());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        let reader = builder.with_projection(mask).with_batch_size(65_536).build();
+        let mut keys = Vec::with_capacity(usize::try_from(self.rows).unwrap_or_default().min(1 << 24));
+        for batch in reader.map_err(unreadable(&self.path))? {
+            let batch = batch.map_err(unreadable(&self.path))?;
+            self.add(&mut keys, &batch, columns)?;
+        }
+        Ok(keys)
+    }
+
+    fn add(&self, keys: &mut Vec<Key>, batch: &RecordBatch, columns: &KeyColumns) -> Result<()> {
+        let cast = |name: &str, data_type: &DataType| {
+            let column = batch
+                .column_by_name(name)
+                .ok_or_else(|| self.column(name, "not found"))?;
+            let to = arrow_cast::cast(column, data_type);
+            to.map_err(|e| self.column(name, &format!("cannot be used as {data_type}: {e}")))
+        };
+        let [ra, dec] = [
+            cast(&columns.ra, &DataType::Float64)?,
+            cast(&columns.dec, &DataType::Float64)?,
+        ];
+        let (ra, dec) = (ra.as_primitive::<Float64Type>(), dec.as_primitive::<Float64Type>());
+        let ids = columns.id.as_ref().map(|id| cast(id, &DataType::Int64)).transpose()?;
+        let ids = ids.as_ref().map(AsArray::as_primitive::<Int64Type>);
+        for row in 0..batch.num_rows() {
+            let position = (ra.is_valid(row) && dec.is_valid(row)).then(|| (ra.value(row), dec.value(row)));
+            let id = match ids {
+                Some(ids) if ids.is_null(row) => {
+                    return Err(Error::Value {
+                        path: self.path.clone(),
+                        row: keys.len() as u64,
+                        column: columns.id.clone().unwrap_or_default(),
+                        reason: "is null or no whole number: rows are sorted by it".into(),
+                    });
+                }
+                Some(ids) => ids.value(row),
+                // In the order in which they come.
+                None => 0,
+            };
+            let pixel = position.and_then(|(ra, dec)| pixel(ra, dec));
+            keys.push(Key { pixel, id });
+        }
+        Ok(())
+    }
+
+    fn column(&self, column: &str, reason: &str) -> Error {
+        Error::Column {
+            path: self.path.clone(),
+            column: column.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Batches of all columns, of so many rows.
+    pub(super) fn batches(&self, rows: usize) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let path = self.path.clone();
+        let reader = builder(&path)?
+            .with_batch_size(rows)
+            .build()
+            .map_err(unreadable(&path))?;
+        Ok(reader.map(move |batch| batch.map_err(unreadable(&path))))
+    }
+}
+
+/// The pixel of a position in degrees, ICRS; none where it is no position (fill values, NaN).
+fn pixel(ra: f64, dec: f64) -> Option<i64> {
+    let is_position = (-360.0..=360.0).contains(&ra) && (-90.0..=90.0).contains(&dec);
+    let hash = || cdshealpix::nested::hash(ORDER, ra.rem_euclid(360.0).to_radians(), dec.to_radians());
+    is_position.then(|| hash() as i64)
+}
+
+impl KeyColumns {
+    /// As the options name them, or by their usual names.
+    pub(super) fn find(input: &Input, options: &RepartitionOptions) -> Result<Self> {
+        let find = |names: &[&str], chosen: &Option<String>| -> Result<Option<String>> {
+            let has = |name: &str| input.schema.index_of(name).is_ok();
+            match chosen {
+                Some(name) if has(name) => Ok(Some(name.clone())),
+                Some(name) => Err(input.column(name, "not found")),
+                None => Ok(names.iter().find(|name| has(name)).map(|&name| name.to_owned())),
+            }
+        };
+        let need = |what: &str, names: &[&str], chosen: &Option<String>| {
+            let reason = format!("not found (looked for {}): name the column", names.join(", "));
+            find(names, chosen)?.ok_or_else(|| input.column(what, &reason))
+        };
+        Ok(Self {
+            ra: need("target_ra", &["target_ra", "TARGET_RA", "ra", "RA"], &options.ra)?,
+            dec: need("target_dec", &["target_dec", "TARGET_DEC", "dec", "DEC"], &options.dec)?,
+            id: find(&["targetid", "TARGETID", "object_id"], &options.id)?,
+        })
+    }
+}
+
+/// Have all inputs the columns of the first?
+pub(super) fn check_schemas(inputs: &[Input]) -> Result<()> {
+    let columns = |schema: &Schema| -> Vec<(String, DataType)> {
+        let fields = schema.fields().iter();
+        fields
+            .map(|field| (field.name().clone(), field.data_type().clone()))
+            .collect()
+    };
+    let Some(first) = inputs.first() else {
+        return Ok(());
+    };
+    let expected = columns(&first.schema);
+    match inputs.iter().find(|input| columns(&input.schema) != expected) {
+        None => Ok(()),
+        Some(other) => {
+            let found = columns(&other.schema);
+            let differs = expected.iter().find(|column| !found.contains(column));
+            let differs = differs.or_else(|| found.iter().find(|column| !expected.contains(column)));
+            let name = differs.map_or("their order", |column| &column.0);
+            Err(Error::Mixed {
+                path: other.path.clone(),
+                reason: format!("its columns are not those of {}: {name} differs", first.path.display()),
+            })
+        }
+    }
+}
+
+fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let file = File::open(path).map_err(io(path))?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable(path))
+}
+
+fn unreadable<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> Error + use<E> {
+    let path = path.to_owned();
+    move |source| Error::Tile {
+        path,
+        source: source.into(),
+    }
+}
