@@ -1,9 +1,8 @@
 //! Tiles of the mock survey: from targets to a Parquet file.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{
     ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -20,7 +19,8 @@ use super::instrument::{Exposure, Instrument, PIXELS, add_noise, bad_columns, sp
 use super::object::Painter;
 use super::redshift::{Redshift, measure};
 use super::target::{Class, Light, Target};
-use crate::{Error, Result};
+use crate::Result;
+use crate::write::{Part, write};
 
 /// Rows that are made and handed to the writer at once: 6 MB.
 const BATCH_ROWS: usize = 64;
@@ -59,36 +59,9 @@ impl TileMaker {
 
     /// Writes the tile of these targets; returns its size in bytes. The file appears when it is complete.
     pub(super) fn write(&self, path: &Path, targets: &[Target]) -> Result<u64> {
-        // Two writers in one process must not share a part; two processes differ by their number.
-        static WRITES: AtomicU64 = AtomicU64::new(0);
-
-        let number = WRITES.fetch_add(1, Ordering::Relaxed);
-        let part = path.with_extension(format!("parquet.{}-{number}.part", std::process::id()));
-        let size = self.write_part(&part, path, targets);
-        if size.is_err() {
-            // The first error is the one to report, whatever comes of this.
-            let _ = fs::remove_file(&part);
-        }
-        size
-    }
-
-    /// Writes to `part`, waits until that is on disk, and moves it to `path`.
-    fn write_part(&self, part: &Path, path: &Path, targets: &[Target]) -> Result<u64> {
-        let io = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| Error::Io { path, source }
-        };
-        let file = File::create(part).map_err(io(part))?;
-        let file = self.encode(file, targets).map_err(|source| Error::Write {
-            path: path.to_path_buf(),
-            source: Box::new(source),
-        })?;
-        // A name that outlives a power cut must not stand for bytes that do not.
-        file.sync_all().map_err(io(part))?;
-        let size = file.metadata().map_err(io(part))?.len();
-        drop(file);
-        fs::rename(part, path).map_err(io(path))?;
-        Ok(size)
+        let (part, file) = Part::create(path)?;
+        let file = self.encode(file, targets).map_err(write(path))?;
+        part.complete(&file)
     }
 
     fn encode(&self, file: File, targets: &[Target]) -> parquet::errors::Result<File> {
