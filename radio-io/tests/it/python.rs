@@ -5,7 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use radio_io::{ReadOptions, Reader, Resources, Runtime};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_schema::DataType;
+use radio_io::{Profile, ReadOptions, Reader, Resources, Runtime, TileWriter, WriteOptions};
 
 use crate::tile::{GRID, flat, plan, write};
 
@@ -73,4 +76,46 @@ fn numpy_and_torch_map_the_files_of_a_cache() {
         .collect();
     assert_eq!(found.len(), 300);
     assert!(found == expected);
+}
+
+#[test]
+fn pyarrow_reads_tiles_and_their_checksums() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tile.parquet");
+    let batch = crate::write::flat(3, 700, 90);
+    for (profile, codec) in [
+        (Profile::Compatible, "SNAPPY"),
+        (Profile::Archive, "ZSTD"),
+        (Profile::Training, "UNCOMPRESSED"),
+    ] {
+        let options = WriteOptions::default()
+            .with_profile(profile)
+            .with_row_group_bytes(200_000);
+        let mut writer = TileWriter::create(&path, batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/tile.py");
+        let output = Command::new(&python).arg(script).arg(&path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (found["rows"].as_u64(), found["codec"].as_str()),
+            (Some(700), Some(codec))
+        );
+        assert_eq!(found["sorted"], serde_json::json!([0]));
+        assert_eq!(
+            found["wavelength"].as_str(),
+            batch.schema().metadata().get("wavelength").map(String::as_str)
+        );
+        for (column, sum) in (3..).zip(found["sums"].as_array().unwrap()) {
+            let values = batch.column(column).as_fixed_size_list().values().clone();
+            let values = arrow_cast::cast(&values, &DataType::Float64).unwrap();
+            let expected: f64 = values.as_primitive::<Float64Type>().values().iter().sum();
+            assert!((sum.as_f64().unwrap() - expected).abs() < 1e-9 * expected.abs());
+        }
+        let ids = batch.column(0).as_primitive::<Int64Type>().values();
+        let galaxies: Vec<i64> = ids.iter().copied().filter(|id| id % 5 > 0 && id % 2 == 0).collect();
+        assert_eq!(found["galaxies"], serde_json::json!(galaxies));
+    }
 }

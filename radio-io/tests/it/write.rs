@@ -1,7 +1,9 @@
 //! Tiles that are written and read back: by parquet's reader, by ours, and byte by byte.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, Float32Builder, Int32Builder, ListBuilder};
@@ -25,7 +27,7 @@ fn element(data_type: DataType) -> Arc<Field> {
 }
 
 /// Rows of the flat dialect with ids from `first` on.
-fn flat(first: i64, rows: usize, pixels: usize) -> RecordBatch {
+pub(crate) fn flat(first: i64, rows: usize, pixels: usize) -> RecordBatch {
     let numbers = |salt: usize| (0..rows * pixels).map(move |i| ((i + salt + first as usize * 7) % 8191) as f32 / 3.0);
     let lists = |item: DataType, values: ArrayRef| -> ArrayRef {
         Arc::new(FixedSizeListArray::new(element(item), pixels as i32, values, None))
@@ -381,7 +383,7 @@ fn real_spectra_come_back() {
     let root = PathBuf::from(std::env::var("RADIO_REAL_DATA").unwrap_or_else(|_| default.into())).join("tiles");
     if !root.is_dir() {
         let message = format!("SKIPPED no real data at {} (set RADIO_REAL_DATA)\n", root.display());
-        std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes()).unwrap();
+        std::io::stderr().write_all(message.as_bytes()).unwrap();
         return;
     }
     let (_folder, path) = folder();
@@ -399,4 +401,88 @@ fn real_spectra_come_back() {
             }
         }
     }
+}
+
+#[test]
+fn a_full_disk_leaves_what_was_there() {
+    // A file system of its own, of 1 MB, in a space of its own: nobody else sees it, and it goes with its process.
+    let space = ["--user", "--map-root-user", "--mount"];
+    let can = |args: &[&str]| {
+        Command::new("unshare")
+            .args(args)
+            .arg("true")
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let skipped = |why: &str| {
+        std::io::stderr()
+            .write_all(format!("SKIPPED a full disk: {why}\n").as_bytes())
+            .unwrap()
+    };
+    let Some(args) = [&space[..], &space[2..]].into_iter().find(|args| can(args)) else {
+        return skipped("this system gives no file system to a test (unshare)");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (small, filled) = (folder.path().join("small"), folder.path().join("filled"));
+    fs::create_dir(&small).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=1m radio {} && exec \"$0\" --exact write::fill_a_disk --nocapture",
+        small.display()
+    );
+    let output = Command::new("unshare")
+        .args(args)
+        .args(["sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env(SMALL, &small)
+        .env(FILLED, &filled)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if text.contains("permission denied") && text.contains("mount:") {
+        return skipped("this system lets no test mount a file system");
+    }
+    assert!(output.status.success() && filled.exists(), "{text}");
+}
+
+const SMALL: &str = "RADIO_IO_TEST_SMALL_DISK";
+const FILLED: &str = "RADIO_IO_TEST_FILLED";
+
+/// Not a test: what runs on the small file system.
+#[test]
+fn fill_a_disk() {
+    let (Some(small), Some(filled)) = (std::env::var_os(SMALL), std::env::var_os(FILLED)) else {
+        return;
+    };
+    let path = Path::new(&small).join("tile.parquet");
+    let (old, new) = (flat(0, 20, 100), flat(0, 2000, 100));
+    for profile in PROFILES {
+        write(&path, std::slice::from_ref(&old), WriteOptions::default());
+        // Full in a row group, and only at the end, in the footer.
+        for room in [0, 60_000, 130_000] {
+            let ballast = Path::new(&small).join("ballast");
+            let free = (1 << 20) - fs::metadata(&path).unwrap().len() - room;
+            fs::write(&ballast, vec![1; free as usize / 4096 * 4096]).unwrap();
+            let options = WriteOptions::default()
+                .with_profile(profile)
+                .with_row_group_bytes(100_000);
+            let written = TileWriter::create(&path, new.schema(), options).and_then(|mut writer| {
+                writer.write(&new)?;
+                writer.finish()
+            });
+            let error = written.expect_err("a full disk");
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            let text = cause.to_string();
+            assert!(
+                text.contains("No space left") || text.contains("is the disk full?"),
+                "{error}: {text}"
+            );
+            fs::remove_file(&ballast).unwrap();
+            assert_equal(&read(&path).0, &old);
+            assert_eq!(fs::read_dir(&small).unwrap().count(), 1);
+        }
+    }
+    fs::write(filled, "").unwrap();
 }
