@@ -415,9 +415,8 @@ fn a_full_disk_leaves_what_was_there() {
             .is_ok_and(|status| status.success())
     };
     let skipped = |why: &str| {
-        std::io::stderr()
-            .write_all(format!("SKIPPED a full disk: {why}\n").as_bytes())
-            .unwrap()
+        let message = format!("SKIPPED a full disk: {why}\n");
+        std::io::stderr().write_all(message.as_bytes()).unwrap();
     };
     let Some(args) = [&space[..], &space[2..]].into_iter().find(|args| can(args)) else {
         return skipped("this system gives no file system to a test (unshare)");
