@@ -43,12 +43,13 @@ impl Optimizer for AdamW {
             None => AdaptiveMomentumState::new(1, gradient.clone(), gradient.square()),
         };
         let [first, second] = BETA.map(|beta| (1.0 - beta) / (1.0 - beta.powf(moments.time as f64)));
-        let length = learning_rate * first / second.sqrt();
+        let kept = 1.0 - learning_rate * self.weight_decay;
+        let length = -learning_rate * first / second.sqrt() / kept;
         let divisor = moments.moment_2.clone().sqrt() + EPSILON / second.sqrt();
-        let step = divisor.recip() * moments.moment_1.clone() * length;
-        let decay = learning_rate * self.weight_decay;
-        let weights = if decay == 0.0 { weights } else { weights * (1.0 - decay) };
-        (weights - step, Some(moments))
+        // In the memory of the divisor: the old weights are still the model's.
+        let weights = divisor.recip() * moments.moment_1.clone() * length + weights;
+        let weights = if kept == 1.0 { weights } else { weights * kept };
+        (weights, Some(moments))
     }
 
     fn to_device<const D: usize>(moments: AdaptiveMomentumState<D>, device: &Device) -> AdaptiveMomentumState<D> {
