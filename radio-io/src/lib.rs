@@ -28,6 +28,7 @@
 //! |---|---|---|
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
+//! | `hats` | `hats::Collection`: catalogues that LSDB opens and searches by place on the sky, with margins | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
 //!
 //! # What this crate is not
@@ -48,6 +49,8 @@ mod fetch;
 mod filling;
 mod filter;
 mod grid;
+#[cfg(feature = "hats")]
+pub mod hats;
 mod metrics;
 #[cfg(feature = "mock")]
 pub mod mock;
