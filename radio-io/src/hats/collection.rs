@@ -307,7 +307,6 @@ impl Collection {
 
     fn properties(&self, name: &str, kind: &str, leaves: &[Leaf]) -> Properties {
         let partitions = || leaves.iter().map(|leaf| leaf.partition);
-        // An f64 from an integer of up to 30 bits.
         let sky: f64 = partitions()
             .map(|pixel| 1.0 / 12.0 / 4f64.powi(i32::from(pixel.order)))
             .sum();

@@ -94,7 +94,16 @@ impl Leaf {
         let (own, theirs) = (self.footer.schema().fields(), first.footer.schema().fields());
         let differs = own.iter().zip(theirs).find(|(a, b)| form(a) != form(b));
         let reason = match differs {
-            Some((a, b)) => format!("column {a} is {b} in {}", first.path.display()),
+            Some((a, b)) => {
+                let ((name, own, is_nullable), (other, theirs, may_be_null)) = (form(a), form(b));
+                let null = |is_nullable| if is_nullable { " or null" } else { "" };
+                format!(
+                    "column {name:?} is {own}{}, but the column there in {} is {other:?}, {theirs}{}",
+                    null(is_nullable),
+                    first.path.display(),
+                    null(may_be_null)
+                )
+            }
             None if own.len() != theirs.len() => {
                 format!(
                     "{} columns, but {} in {}",

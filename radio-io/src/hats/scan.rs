@@ -28,7 +28,9 @@ pub(super) fn scan(
             column(leaf, &batch, dec, &DataType::Float64)?,
         );
         for (name, column) in [(HEALPIX_29, &pixels), (ra, &ra_deg), (dec, &dec_deg)] {
-            if let Some(row) = (0..column.len()).find(|&row| column.is_null(row)) {
+            if column.null_count() > 0
+                && let Some(row) = (0..column.len()).find(|&row| column.is_null(row))
+            {
                 return Err(leaf.value(first + row as u64, name, "is null: positions have to be known".into()));
             }
         }

@@ -322,7 +322,7 @@ fn lists_and_footers_are_those_of_the_leaves() {
         .collect();
     assert_eq!(found, counts);
     let thumbnail = read(&main.join("data_thumbnail.parquet"));
-    assert_eq!(thumbnail.num_rows(), report.partitions);
+    assert_eq!(thumbnail.num_rows(), report.partitions.div_ceil(2));
 }
 
 /// All files below a folder.
@@ -467,6 +467,119 @@ fn changed(column: &ArrayRef, row: usize, value: f64) -> ArrayRef {
     Arc::new(Float64Array::from(values))
 }
 
+/// Is a finished catalogue read, or refused with this error, after it was changed?
+#[track_caller]
+fn reads(change: impl FnOnce(&Path), expected: Result<(), &str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, _, _) = small(folder.path());
+    change(&folder.path().join("small"));
+    let found = leaves(folder.path()).map_err(|e| e.to_string().replace(&format!("{}/", folder.path().display()), ""));
+    let found = found.map(|leaves| {
+        assert_eq!(
+            leaves.iter().map(|leaf| leaf.0.rows).sum::<u64>(),
+            rows.num_rows() as u64
+        )
+    });
+    assert_eq!(found, expected.map_err(String::from));
+}
+
+/// Replaces text in a file.
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn catalogues_of_others_are_read_or_refused_by_line() {
+    let info = |folder: &Path| folder.join("partition_info.csv");
+    reads(
+        |folder| fs::remove_file(folder.join("hats.properties")).unwrap(),
+        Ok(()),
+    );
+    reads(
+        |folder| {
+            edit(
+                &folder.join("hats.properties"),
+                "hats_nrows=",
+                "! a comment\nhats_nrows : ",
+            )
+        },
+        Ok(()),
+    );
+    reads(|folder| fs::remove_file(info(folder)).unwrap(), Ok(()));
+    reads(
+        |folder| fs::write(folder.join("dataset/Norder=1/Dir=0/_temporary"), "").unwrap(),
+        Ok(()),
+    );
+    // More columns, in any order.
+    let turned = |folder: &Path| {
+        let text = fs::read_to_string(info(folder)).unwrap();
+        let lines = text
+            .lines()
+            .enumerate()
+            .map(|(number, line)| match (number, line.split_once(',').unwrap()) {
+                (0, _) => "Dir,Npix,num_rows,Norder\n".to_owned(),
+                (_, (order, pixel)) => format!("0,{pixel},17,{order}\r\n"),
+            });
+        fs::write(info(folder), lines.collect::<String>()).unwrap();
+    };
+    reads(turned, Ok(()));
+    // Partitions that are folders.
+    let folders = |folder: &Path| {
+        edit(&folder.join("hats.properties"), "suffix=.parquet", "suffix=/");
+        for line in fs::read_to_string(info(folder)).unwrap().lines().skip(1) {
+            let (order, pixel) = line.split_once(',').unwrap();
+            let leaf = folder.join(format!("dataset/Norder={order}/Dir=0/Npix={pixel}"));
+            fs::create_dir(&leaf).unwrap();
+            fs::rename(leaf.with_added_extension("parquet"), leaf.join("part0.parquet")).unwrap();
+        }
+    };
+    reads(folders, Ok(()));
+
+    let missing = "small: no HATS catalogue: neither hats.properties nor properties nor collection.properties is there";
+    let both = |folder: &Path| {
+        ["properties", "hats.properties"]
+            .iter()
+            .for_each(|name| fs::remove_file(folder.join(name)).unwrap())
+    };
+    reads(both, Err(missing));
+    let error = "small/hats.properties: line 4: hats_nrows=17: the leaves hold 1677 rows";
+    reads(
+        |folder| {
+            edit(
+                &folder.join("hats.properties"),
+                "hats_nrows=",
+                "hats_nrows=17\nhats_was=",
+            )
+        },
+        Err(error),
+    );
+    let error = "small/hats.properties: line 2: \"obs_collection small\" is not KEY=VALUE";
+    reads(
+        |folder| edit(&folder.join("hats.properties"), "obs_collection=", "obs_collection "),
+        Err(error),
+    );
+    let error = "small/partition_info.csv: line 1: no column Npix";
+    reads(|folder| edit(&info(folder), "Npix", "pixel"), Err(error));
+    let error = "small/partition_info.csv: line 4: \"1,48\" is no order and pixel of the sky";
+    reads(|folder| edit(&info(folder), "\n1,2\n", "\n1,48\n"), Err(error));
+    let error = "small/partition_info.csv: line 5: the partition overlaps that of line 4";
+    reads(|folder| edit(&info(folder), "\n1,2\n", "\n1,2\n2,9\n"), Err(error));
+    let error = format!("small/partition_info.csv: line 4: {LEAF} is missing");
+    reads(
+        |folder| fs::remove_file(folder.join("dataset/Norder=1/Dir=0/Npix=2.parquet")).unwrap(),
+        Err(&error),
+    );
+    let error = format!("{LEAF}: not in small/partition_info.csv");
+    reads(|folder| edit(&info(folder), "\n1,2\n", "\n"), Err(&error));
+    let error = format!("{LEAF}: not a readable Parquet tile; is it complete?");
+    reads(
+        |folder| fs::write(folder.join("dataset/Norder=1/Dir=0/Npix=2.parquet"), "PAR1").unwrap(),
+        Err(&error),
+    );
+}
+
 #[test]
 fn leaves_that_are_wrong_are_refused_by_row() {
     refuses_column(
@@ -486,14 +599,18 @@ fn leaves_that_are_wrong_are_refused_by_row() {
             values[4] = 17;
             Arc::new(Int64Array::from(values))
         },
-        r#"row 4, column "_healpix_29": is 17, but ? is the pixel of ra ?, dec ?"#,
+        r#"row 4, column "_healpix_29": is 17, but 150119407867727789 is the pixel of ra 33.57222222222222, dec 29.94666666666667"#,
     );
     refuses_column(
         "_healpix_29",
         |pixels| arrow_cast::cast(pixels, &DataType::UInt64).unwrap(),
         r#"column "_healpix_29": is of type UInt64, expected int64"#,
     );
-    refuses_column("targetid", |ids| arrow_cast::cast(ids, &DataType::Int32).unwrap(), "?");
+    refuses_column(
+        "targetid",
+        |ids| arrow_cast::cast(ids, &DataType::Int32).unwrap(),
+        r#"column "targetid" is Int32, but the column there in small/dataset/Norder=1/Dir=0/Npix=0.parquet is "targetid", Int64"#,
+    );
     let swapped = |folder: &Path, _: &mut Vec<Partition>| {
         let path = folder.join(LEAF);
         let batch = read(&path);
@@ -503,18 +620,32 @@ fn leaves_that_are_wrong_are_refused_by_row() {
         writer.write(&batch).unwrap();
         writer.finish().unwrap();
     };
-    refuses(&collection(), "?", swapped);
+    refuses(
+        &collection(),
+        &format!(
+            "{LEAF}: {}",
+            r#"row 1, column "_healpix_29": 214672130436518130 comes after 214968572233805194: sort the rows"#
+        ),
+        swapped,
+    );
     // A row that is the next pixel's.
-    refuses(&collection(), "?", |folder, partitions| {
-        let (own, next) = (
-            folder.join(LEAF),
-            folder.join("small").join(partitions[NUMBER + 1].leaf()),
-        );
-        let next = read(&next).slice(0, 1);
-        let batch = concat_batches(&next.schema(), &[read(&own), next]).unwrap();
-        write_leaf(&own, &batch);
-        partitions[NUMBER].rows += 1;
-    });
+    refuses(
+        &collection(),
+        &format!(
+            "{LEAF}: {}",
+            r#"row 42, column "_healpix_29": lies in pixel 3 of order 1"#
+        ),
+        |folder, partitions| {
+            let (own, next) = (
+                folder.join(LEAF),
+                folder.join("small").join(partitions[NUMBER + 1].leaf()),
+            );
+            let next = read(&next).slice(0, 1);
+            let batch = concat_batches(&next.schema(), &[read(&own), next]).unwrap();
+            write_leaf(&own, &batch);
+            partitions[NUMBER].rows += 1;
+        },
+    );
 }
 
 #[test]
@@ -523,7 +654,11 @@ fn leaves_that_do_not_go_together_are_refused() {
     refuses(&collection(), &missing, |folder, _| {
         fs::remove_file(folder.join(LEAF)).unwrap()
     });
-    refuses(&collection(), "?", |_, partitions| partitions[NUMBER].rows += 1);
+    refuses(
+        &collection(),
+        &format!("{LEAF}: has 42 rows, expected the 43 of the partition"),
+        |_, partitions| partitions[NUMBER].rows += 1,
+    );
     let without = |column: &'static str| {
         move |folder: &Path, _: &mut Vec<Partition>| {
             let path = folder.join(LEAF);
@@ -538,39 +673,76 @@ fn leaves_that_do_not_go_together_are_refused() {
     };
     let error = format!(r#"{LEAF}: column "_healpix_29": not found, expected int64"#);
     refuses(&collection(), &error, without("_healpix_29"));
-    refuses(&collection(), "?", without("flux"));
+    refuses(
+        &collection(),
+        &format!("{LEAF}: 4 columns, but 5 in small/dataset/Norder=1/Dir=0/Npix=0.parquet"),
+        without("flux"),
+    );
     let stray = "small/dataset/Norder=1/Dir=0/Npix=2.parquet.17-0.part";
     let error = format!("{stray}: readers would take this for a leaf, but there is no partition for it: remove it");
     refuses(&collection(), &error, |folder, _| {
         fs::write(folder.join(stray), "").unwrap()
     });
-    refuses(&collection(), "?", |_, partitions| {
-        partitions.push(Partition {
-            order: 0,
-            pixel: 0,
-            rows: 1,
-        });
-    });
-    refuses(&collection(), "?", |_, partitions| {
-        partitions.push(Partition {
-            order: 30,
-            pixel: 0,
-            rows: 1,
-        });
-    });
-    refuses(&collection(), "?", |_, partitions| partitions.clear());
+    refuses(
+        &collection(),
+        "option partitions is order 0, pixel 0 and order 1, pixel 0, expected partitions that do not overlap",
+        |_, partitions| {
+            partitions.push(Partition {
+                order: 0,
+                pixel: 0,
+                rows: 1,
+            });
+        },
+    );
+    refuses(
+        &collection(),
+        "option partitions is order 30, pixel 0, expected order 0 to 29, and pixel below 12 · 4^order",
+        |_, partitions| {
+            partitions.push(Partition {
+                order: 30,
+                pixel: 0,
+                rows: 1,
+            });
+        },
+    );
+    refuses(
+        &collection(),
+        "option partitions is empty, expected at least one partition",
+        |_, partitions| partitions.clear(),
+    );
 }
 
 #[test]
 fn options_that_cannot_work_are_refused() {
     let check = |collection: Collection, expected: &str| refuses(&collection, expected, |_, _| {});
-    check(collection().with_margin_arcsec(20_000.0), "?");
-    check(collection().with_margin_arcsec(f64::NAN), "?");
-    check(collection().with_margin_arcsec(7.5), "?");
-    check(collection().with_default_columns(["ra", "snr"]), "?");
-    check(Collection::new("../small"), "?");
-    check(collection().with_provenance("hats_nrows", "7"), "?");
-    check(collection().with_provenance("obs_title", "two\nlines"), "?");
+    check(
+        collection().with_margin_arcsec(20_000.0),
+        "option margin_arcsec is 20000, expected at most 16490, since partitions are of order 2",
+    );
+    check(
+        collection().with_margin_arcsec(f64::NAN),
+        "option margin_arcsec is NaN, expected a positive number",
+    );
+    check(
+        collection().with_margin_arcsec(7.5),
+        "option margin_arcsec is 7.5, twice, expected different margins",
+    );
+    check(
+        collection().with_default_columns(["ra", "snr"]),
+        r#"small/dataset/Norder=1/Dir=0/Npix=0.parquet: column "snr": not found, but it is to be a default column"#,
+    );
+    check(
+        Collection::new("../small"),
+        r#"option name is "../small", expected letters, digits, '_', '-' and '.', a letter or digit first"#,
+    );
+    check(
+        collection().with_provenance("hats_nrows", "7"),
+        r#"option provenance is "hats_nrows", expected a key that is not written anyway"#,
+    );
+    check(
+        collection().with_provenance("obs_title", "two\nlines"),
+        r#"option provenance is "two\nlines", expected a value in one line"#,
+    );
 }
 
 /// The real catalogue, or `None` with a word about it.
@@ -669,7 +841,7 @@ fn check_in_python(collection: &Path, rows: u64) {
     if !has_lsdb.is_ok_and(|output| output.status.success()) {
         return skip(&format!("{python} has no lsdb (set RADIO_HATS_PYTHON)"));
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/hats.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/hats_check.py");
     let output = Command::new(python)
         .arg(script)
         .arg(collection)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check a HATS collection the way its readers will use it: hats.py COLLECTION [--rows N] [--cone RA DEC]
+"""Check a HATS collection the way its readers will use it: hats_check.py COLLECTION [--rows N] [--cone RA DEC]
 
 Opens COLLECTION with hats and lsdb (needs lsdb==0.11.1) and prints a JSON report; at the first violation
 it prints one sentence on stderr and exits 1. It holds the whole catalogue in memory, and uses two threads.
@@ -146,4 +146,4 @@ if __name__ == "__main__":
     try:
         print(json.dumps(check(args.collection, args.rows, args.cone), indent=1))
     except Exception as error:  # an error of a reader is a violation too
-        sys.exit(f"hats.py: {'' if isinstance(error, AssertionError) else type(error).__name__ + ': '}{error}")
+        sys.exit(f"hats_check.py: {'' if isinstance(error, AssertionError) else type(error).__name__ + ': '}{error}")
