@@ -99,6 +99,6 @@ pub use topology::Topology;
 pub use write::{Profile, TileWriter, WriteOptions, WrittenTile};
 
 /// The examples of the README compile.
-#[cfg(all(doctest, feature = "progress"))]
+#[cfg(all(doctest, feature = "hats", feature = "progress"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -176,8 +176,8 @@ impl Collection {
             _ => {}
         }
         let mut properties = self.properties(&self.name, "object", &leaves);
-        properties.set("hats_skymap_order", counts.order);
-        self.write(&main, &leaves, &leaves[0], properties)?;
+        properties.set("hats_skymap_order", &counts.order);
+        self.write(&main, &leaves, &leaves[0], &properties)?;
         let map = counts.fits();
         put(&main.join("point_map.fits"), &map)?;
         put(&main.join("skymap.fits"), &map)?;
@@ -196,8 +196,8 @@ impl Collection {
             let near = ring.write(&margin, &leaves, &self.options)?;
             let mut properties = self.properties(&name, "margin", &near);
             properties.set("hats_primary_table_url", &self.name);
-            properties.set("hats_margin_threshold", format!("{threshold_arcsec:?}"));
-            self.write(&margin, &near, &leaves[0], properties)?;
+            properties.set("hats_margin_threshold", &format!("{threshold_arcsec:?}"));
+            self.write(&margin, &near, &leaves[0], &properties)?;
             size += kilobytes(&near);
             margins.push(Margin {
                 name,
@@ -211,9 +211,9 @@ impl Collection {
         properties.set("obs_collection", &self.name);
         properties.set("hats_primary_table_url", &self.name);
         let names: Vec<&str> = margins.iter().map(|margin| margin.name.as_str()).collect();
-        properties.set("all_margins", names.join(" "));
+        properties.set("all_margins", &names.join(" "));
         properties.set("default_margin", names.first().unwrap_or(&""));
-        properties.set("hats_estsize", size);
+        properties.set("hats_estsize", &size);
         self.finish_properties(&mut properties);
         put(&path, properties.to_text("HATS Collection").as_bytes())?;
         Ok(Report {
@@ -311,36 +311,36 @@ impl Collection {
             .map(|pixel| 1.0 / 12.0 / 4f64.powi(i32::from(pixel.order)))
             .sum();
         let mut properties = Properties::default();
-        properties.set("obs_collection", name);
-        properties.set("dataproduct_type", kind);
-        properties.set("hats_nrows", partitions().map(|partition| partition.rows).sum::<u64>());
+        properties.set("obs_collection", &name);
+        properties.set("dataproduct_type", &kind);
+        properties.set("hats_nrows", &partitions().map(|partition| partition.rows).sum::<u64>());
         properties.set("hats_col_ra", &self.ra);
         properties.set("hats_col_dec", &self.dec);
-        properties.set("hats_col_healpix", HEALPIX_29);
-        properties.set("hats_col_healpix_order", super::DEEPEST);
-        properties.set("hats_npix_suffix", ".parquet");
-        properties.set("hats_cols_default", self.default_columns.join(" "));
+        properties.set("hats_col_healpix", &HEALPIX_29);
+        properties.set("hats_col_healpix_order", &super::DEEPEST);
+        properties.set("hats_npix_suffix", &".parquet");
+        properties.set("hats_cols_default", &self.default_columns.join(" "));
         if let Some(rows) = self.max_rows {
-            properties.set("hats_max_rows", rows);
+            properties.set("hats_max_rows", &rows);
         }
         if let Some(order) = partitions().map(|partition| partition.order).max() {
-            properties.set("hats_order", order);
+            properties.set("hats_order", &order);
         }
-        properties.set("moc_sky_fraction", format!("{sky:.5}"));
-        properties.set("hats_estsize", kilobytes(leaves));
+        properties.set("moc_sky_fraction", &format!("{sky:.5}"));
+        properties.set("hats_estsize", &kilobytes(leaves));
         self.finish_properties(&mut properties);
         properties
     }
 
     fn finish_properties(&self, properties: &mut Properties) {
-        properties.set("hats_builder", concat!("radio-io ", env!("CARGO_PKG_VERSION")));
-        properties.set("hats_release_date", "2025-08-22");
-        properties.set("hats_version", "v1.0");
+        properties.set("hats_builder", &concat!("radio-io ", env!("CARGO_PKG_VERSION")));
+        properties.set("hats_release_date", &"2025-08-22");
+        properties.set("hats_version", &"v1.0");
         properties.extend(&self.provenance);
     }
 
     /// Writes all of a catalogue but leaves and maps.
-    fn write(&self, folder: &Path, leaves: &[Leaf], like: &Leaf, properties: Properties) -> Result<()> {
+    fn write(&self, folder: &Path, leaves: &[Leaf], like: &Leaf, properties: &Properties) -> Result<()> {
         footer::write(&folder.join("dataset"), leaves, leaves.first().unwrap_or(like))?;
         let mut info = String::from("Norder,Npix\n");
         for leaf in leaves {

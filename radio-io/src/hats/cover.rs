@@ -99,7 +99,7 @@ mod tests {
             prop_assert_eq!(full, partitions);
             // Four empty siblings would be one pixel.
             let is_merged = |four: &[Partition]| four.iter().any(|pixel| pixel.rows > 0 || pixel.order != four[0].order || pixel.order == 0)
-                || four[0].pixel % 4 != 0;
+                || !four[0].pixel.is_multiple_of(4);
             prop_assert!(sky.windows(4).all(is_merged));
         }
     }

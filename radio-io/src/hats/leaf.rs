@@ -10,7 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 
 use super::{HEALPIX_29, Partition, catalogue, io, votable};
 use crate::{Error, Result, TileWriter};
@@ -162,7 +162,7 @@ impl Leaf {
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = ArrowReaderMetadata::load(&file, options).map_err(tile(&self.path))?;
         let groups = self.metadata().row_groups();
-        let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
+        let bytes: i64 = groups.iter().map(RowGroupMetaData::total_byte_size).sum();
         let row_bytes = (bytes.unsigned_abs() / self.partition.rows.max(1)).max(1);
         let rows = rows.map(|rows| rows.start as usize..rows.end as usize);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer)

@@ -32,7 +32,7 @@
 //!
 //! # References
 //!
-//! HATS 1.0 (IVOA note, 2025); VOParquet 1.0 for units and UCDs. Tested with lsdb 0.11.1.
+//! HATS 1.0 (2025-08-22); VOParquet 1.0 for units and UCDs. Tested with hats and lsdb 0.11.1.
 
 mod collection;
 mod cover;

@@ -1,5 +1,6 @@
 //! Properties files: `key=value`, a line each.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ struct Line {
 
 impl Properties {
     /// Adds a line; nothing for an empty value, which numbers must not have.
-    pub(super) fn set(&mut self, key: &str, value: impl ToString) {
+    pub(super) fn set(&mut self, key: &str, value: &dyn Display) {
         let value = value.to_string();
         if !value.is_empty() {
             self.lines.push(Line {

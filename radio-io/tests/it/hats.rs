@@ -473,110 +473,102 @@ fn reads(change: impl FnOnce(&Path), expected: Result<(), &str>) {
     let folder = tempfile::tempdir().unwrap();
     let (rows, _, _) = small(folder.path());
     change(&folder.path().join("small"));
-    let found = leaves(folder.path()).map_err(|e| e.to_string().replace(&format!("{}/", folder.path().display()), ""));
-    let found = found.map(|leaves| {
-        assert_eq!(
-            leaves.iter().map(|leaf| leaf.0.rows).sum::<u64>(),
-            rows.num_rows() as u64
-        )
-    });
-    assert_eq!(found, expected.map_err(String::from));
+    let root = format!("{}/", folder.path().display());
+    let found = leaves(folder.path()).map_err(|e| e.to_string().replace(&root, ""));
+    let found = found.map(|leaves| leaves.iter().map(|leaf| leaf.0.rows).sum());
+    assert_eq!(found, expected.map(|()| rows.num_rows() as u64).map_err(String::from));
 }
 
 /// Replaces text in a file.
-fn edit(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(from), "{text}");
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
+fn edit(file: &str, from: &str, to: &str) -> impl FnOnce(&Path) {
+    move |folder| {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(folder.join(file), text.replacen(from, to, 1)).unwrap();
+    }
+}
+
+fn remove(file: &str) -> impl FnOnce(&Path) {
+    move |folder| fs::remove_file(folder.join(file)).unwrap()
 }
 
 #[test]
-fn catalogues_of_others_are_read_or_refused_by_line() {
-    let info = |folder: &Path| folder.join("partition_info.csv");
-    reads(
-        |folder| fs::remove_file(folder.join("hats.properties")).unwrap(),
-        Ok(()),
-    );
-    reads(
-        |folder| {
-            edit(
-                &folder.join("hats.properties"),
-                "hats_nrows=",
-                "! a comment\nhats_nrows : ",
-            )
-        },
-        Ok(()),
-    );
-    reads(|folder| fs::remove_file(info(folder)).unwrap(), Ok(()));
-    reads(
-        |folder| fs::write(folder.join("dataset/Norder=1/Dir=0/_temporary"), "").unwrap(),
-        Ok(()),
-    );
-    // More columns, in any order.
-    let turned = |folder: &Path| {
-        let text = fs::read_to_string(info(folder)).unwrap();
-        let lines = text
-            .lines()
-            .enumerate()
-            .map(|(number, line)| match (number, line.split_once(',').unwrap()) {
-                (0, _) => "Dir,Npix,num_rows,Norder\n".to_owned(),
-                (_, (order, pixel)) => format!("0,{pixel},17,{order}\r\n"),
-            });
-        fs::write(info(folder), lines.collect::<String>()).unwrap();
+fn catalogues_of_others_are_read() {
+    let (properties, info) = ("hats.properties", "partition_info.csv");
+    reads(remove(properties), Ok(()));
+    reads(edit(properties, "hats_nrows=", "! a comment\nhats_nrows : "), Ok(()));
+    reads(remove(info), Ok(()));
+    let other = "dataset/Norder=1/Dir=0/_temporary";
+    reads(|folder| fs::write(folder.join(other), "").unwrap(), Ok(()));
+    let lines = |folder: &Path| -> Vec<(String, String)> {
+        let text = fs::read_to_string(folder.join(info)).unwrap();
+        let pairs = text.lines().skip(1).map(|line| line.split_once(',').unwrap());
+        pairs.map(|(order, pixel)| (order.into(), pixel.into())).collect()
     };
-    reads(turned, Ok(()));
-    // Partitions that are folders.
-    let folders = |folder: &Path| {
-        edit(&folder.join("hats.properties"), "suffix=.parquet", "suffix=/");
-        for line in fs::read_to_string(info(folder)).unwrap().lines().skip(1) {
-            let (order, pixel) = line.split_once(',').unwrap();
+    // More columns, in any order.
+    let more_columns = |folder: &Path| {
+        let rows = lines(folder)
+            .into_iter()
+            .map(|(order, pixel)| format!("0,{pixel},17,{order}\r\n"));
+        let text = format!("Dir,Npix,num_rows,Norder\n{}", rows.collect::<String>());
+        fs::write(folder.join(info), text).unwrap();
+    };
+    reads(more_columns, Ok(()));
+    let partitions_are_folders = |folder: &Path| {
+        edit(properties, "suffix=.parquet", "suffix=/")(folder);
+        for (order, pixel) in lines(folder) {
             let leaf = folder.join(format!("dataset/Norder={order}/Dir=0/Npix={pixel}"));
             fs::create_dir(&leaf).unwrap();
             fs::rename(leaf.with_added_extension("parquet"), leaf.join("part0.parquet")).unwrap();
         }
     };
-    reads(folders, Ok(()));
+    reads(partitions_are_folders, Ok(()));
+}
 
-    let missing = "small: no HATS catalogue: neither hats.properties nor properties nor collection.properties is there";
-    let both = |folder: &Path| {
-        ["properties", "hats.properties"]
-            .iter()
-            .for_each(|name| fs::remove_file(folder.join(name)).unwrap())
-    };
-    reads(both, Err(missing));
-    let error = "small/hats.properties: line 4: hats_nrows=17: the leaves hold 1677 rows";
-    reads(
-        |folder| {
-            edit(
-                &folder.join("hats.properties"),
-                "hats_nrows=",
-                "hats_nrows=17\nhats_was=",
-            )
+#[test]
+fn catalogues_that_contradict_themselves_are_refused_by_line() {
+    let (properties, info) = ("hats.properties", "partition_info.csv");
+    let leaf = LEAF.strip_prefix("small/").unwrap();
+    let check = |change: &dyn Fn(&Path), expected: &str| reads(change, Err(expected));
+
+    check(
+        &|folder| {
+            remove("properties")(folder);
+            remove(properties)(folder);
         },
-        Err(error),
+        "small: no HATS catalogue: neither hats.properties nor properties nor collection.properties is there",
     );
-    let error = "small/hats.properties: line 2: \"obs_collection small\" is not KEY=VALUE";
-    reads(
-        |folder| edit(&folder.join("hats.properties"), "obs_collection=", "obs_collection "),
-        Err(error),
+    check(
+        &|folder| edit(properties, "hats_nrows=", "hats_nrows=17\nhats_was=")(folder),
+        "small/hats.properties: line 4: hats_nrows=17: the leaves hold 1677 rows",
     );
-    let error = "small/partition_info.csv: line 1: no column Npix";
-    reads(|folder| edit(&info(folder), "Npix", "pixel"), Err(error));
-    let error = "small/partition_info.csv: line 4: \"1,48\" is no order and pixel of the sky";
-    reads(|folder| edit(&info(folder), "\n1,2\n", "\n1,48\n"), Err(error));
-    let error = "small/partition_info.csv: line 5: the partition overlaps that of line 4";
-    reads(|folder| edit(&info(folder), "\n1,2\n", "\n1,2\n2,9\n"), Err(error));
-    let error = format!("small/partition_info.csv: line 4: {LEAF} is missing");
-    reads(
-        |folder| fs::remove_file(folder.join("dataset/Norder=1/Dir=0/Npix=2.parquet")).unwrap(),
-        Err(&error),
+    check(
+        &|folder| edit(properties, "obs_collection=", "obs_collection ")(folder),
+        r#"small/hats.properties: line 2: "obs_collection small" is not KEY=VALUE"#,
     );
-    let error = format!("{LEAF}: not in small/partition_info.csv");
-    reads(|folder| edit(&info(folder), "\n1,2\n", "\n"), Err(&error));
-    let error = format!("{LEAF}: not a readable Parquet tile; is it complete?");
-    reads(
-        |folder| fs::write(folder.join("dataset/Norder=1/Dir=0/Npix=2.parquet"), "PAR1").unwrap(),
-        Err(&error),
+    check(
+        &|folder| edit(info, "Npix", "pixel")(folder),
+        "small/partition_info.csv: line 1: no column Npix",
+    );
+    check(
+        &|folder| edit(info, "\n1,2\n", "\n1,48\n")(folder),
+        r#"small/partition_info.csv: line 4: "1,48" is no order and pixel of the sky"#,
+    );
+    check(
+        &|folder| edit(info, "\n1,2\n", "\n1,2\n2,9\n")(folder),
+        "small/partition_info.csv: line 5: the partition overlaps that of line 4",
+    );
+    check(
+        &|folder| remove(leaf)(folder),
+        &format!("small/partition_info.csv: line 4: {LEAF} is missing"),
+    );
+    check(
+        &|folder| edit(info, "\n1,2\n", "\n")(folder),
+        &format!("{LEAF}: not in small/partition_info.csv"),
+    );
+    check(
+        &|folder| fs::write(folder.join(leaf), "PAR1").unwrap(),
+        &format!("{LEAF}: not a readable Parquet tile; is it complete?"),
     );
 }
 
@@ -652,7 +644,7 @@ fn leaves_that_are_wrong_are_refused_by_row() {
 fn leaves_that_do_not_go_together_are_refused() {
     let missing = format!("{LEAF}: no such leaf, but there is a partition for it");
     refuses(&collection(), &missing, |folder, _| {
-        fs::remove_file(folder.join(LEAF)).unwrap()
+        fs::remove_file(folder.join(LEAF)).unwrap();
     });
     refuses(
         &collection(),
@@ -681,7 +673,7 @@ fn leaves_that_do_not_go_together_are_refused() {
     let stray = "small/dataset/Norder=1/Dir=0/Npix=2.parquet.17-0.part";
     let error = format!("{stray}: readers would take this for a leaf, but there is no partition for it: remove it");
     refuses(&collection(), &error, |folder, _| {
-        fs::write(folder.join(stray), "").unwrap()
+        fs::write(folder.join(stray), "").unwrap();
     });
     refuses(
         &collection(),
