@@ -104,6 +104,14 @@ pub enum Error {
         /// What is different.
         reason: &'static str,
     },
+    /// A catalogue's folder lacks something, or its files contradict each other.
+    #[error("{}: {reason}", path.display())]
+    Catalogue {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong; it begins with the line in a text file.
+        reason: String,
+    },
     /// A tile could not be written.
     #[error("{}: not written", path.display())]
     Write {

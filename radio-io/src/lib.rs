@@ -28,7 +28,7 @@
 //! |---|---|---|
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
-//! | `hats` | `repartition`: files as they are into one tile for each HEALPix pixel | no |
+//! | `hats` | `repartition`: files as they are into one tile for each HEALPix pixel; `hats::Collection`: catalogues that LSDB opens and searches by place on the sky, with margins | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
 //!
 //! # What this crate is not
@@ -49,6 +49,8 @@ mod fetch;
 mod filling;
 mod filter;
 mod grid;
+#[cfg(feature = "hats")]
+pub mod hats;
 mod metrics;
 #[cfg(feature = "mock")]
 pub mod mock;
@@ -91,7 +93,7 @@ pub use progress::Progress;
 pub use radio_index::{PlanTile, ReadPlan, TileSlice};
 pub use reader::{Reader, SkippedTile};
 #[cfg(feature = "hats")]
-pub use repartition::{Partitioning, RepartitionOptions, Repartitioned, TilePixel, repartition};
+pub use repartition::{Partitioning, RepartitionOptions, Repartitioned, repartition};
 pub use runtime::{Resources, Runtime};
 pub use state::State;
 #[cfg(feature = "object-store")]
@@ -101,6 +103,6 @@ pub use topology::Topology;
 pub use write::{Profile, TileWriter, WriteOptions, WrittenTile};
 
 /// The examples of the README compile.
-#[cfg(all(doctest, feature = "progress"))]
+#[cfg(all(doctest, feature = "hats", feature = "progress"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

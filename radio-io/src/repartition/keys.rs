@@ -11,11 +11,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::RepartitionOptions;
+use crate::hats::healpix_29;
 use crate::write::io;
 use crate::{Error, Result};
-
-/// HEALPix order of the pixels that rows are known by; any coarser one is some bits fewer.
-pub(super) const ORDER: u8 = 29;
 
 /// One input file.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ pub(super) struct Input {
     pub(super) rows: u64,
 }
 
-/// What a row is sorted by, and the pixel it is in; none where it has no position.
+/// What a row is sorted by, and the pixel of order 29 that it is in; none where it has no position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) pixel: Option<i64>,
@@ -126,9 +124,8 @@ impl Input {
 
 /// The pixel of a position in degrees, ICRS; none where it is no position (fill values, NaN).
 fn pixel(ra: f64, dec: f64) -> Option<i64> {
-    let is_position = (-360.0..=360.0).contains(&ra) && (-90.0..=90.0).contains(&dec);
-    let hash = || cdshealpix::nested::hash(ORDER, ra.rem_euclid(360.0).to_radians(), dec.to_radians());
-    is_position.then(|| hash() as i64)
+    let is_angle = (-360.0..=360.0).contains(&ra);
+    is_angle.then(|| healpix_29(ra, dec))?
 }
 
 impl KeyColumns {

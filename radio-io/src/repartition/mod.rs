@@ -4,7 +4,7 @@ mod keys;
 mod partition;
 mod spill;
 
-pub use partition::{Partitioning, TilePixel};
+pub use partition::Partitioning;
 
 use std::fs::{self, File};
 use std::hash::Hasher;
@@ -23,11 +23,10 @@ use twox_hash::XxHash64;
 use self::keys::{Input, Key, KeyColumns};
 use self::partition::{Arrivals, Place};
 use self::spill::Spill;
+use crate::hats::{HEALPIX_29, Partition, votable};
 use crate::write::{io, write};
 use crate::{Error, Result, TileWriter, WriteOptions};
 
-/// The column of pixels of order 29 that HATS has.
-pub(crate) const HEALPIX_29: &str = "_healpix_29";
 /// Says which inputs and options the tiles of a folder are of.
 const ABOUT: &str = ".radio-repartition";
 /// Bytes that are put in order at once.
@@ -38,7 +37,7 @@ const CHUNK: u64 = 4 << 20;
 #[must_use]
 pub struct RepartitionOptions {
     pub(crate) write: WriteOptions,
-    partitioning: Partitioning,
+    pub(crate) partitioning: Partitioning,
     memory: u64,
     ra: Option<String>,
     dec: Option<String>,
@@ -92,7 +91,7 @@ impl RepartitionOptions {
         self
     }
 
-    /// Adds the column `_healpix_29` of HATS, the pixel of order 29, and sorts by it before the id.
+    /// Adds the column `_healpix_29` of HATS, the pixel of order 29, sorts by it before the id, and says units and UCDs of columns as VOParquet does.
     pub fn with_healpix_29(mut self) -> Self {
         self.healpix_29 = true;
         self
@@ -132,7 +131,7 @@ impl RepartitionOptions {
 #[non_exhaustive]
 pub struct Repartitioned {
     /// The tiles, in the order of the sky's nested curve.
-    pub tiles: Vec<TilePixel>,
+    pub tiles: Vec<Partition>,
     /// Rows of all inputs.
     pub read: u64,
     /// Rows that are in tiles.
@@ -264,7 +263,7 @@ struct Job<'a> {
     keys: &'a [Key],
     places: &'a [Place],
     arrivals: Arrivals,
-    tiles: &'a [TilePixel],
+    tiles: &'a [Partition],
     /// Which tiles an earlier run finished.
     is_there: &'a [bool],
     folder: &'a Path,
@@ -420,7 +419,14 @@ fn schema(schema: &Schema, options: &RepartitionOptions) -> SchemaRef {
         fields.retain(|field| field.name() != HEALPIX_29);
         fields.insert(0, Arc::new(Field::new(HEALPIX_29, DataType::Int64, false)));
     }
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+    let mut schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    if options.healpix_29 {
+        // Of pandas' own, which would make an index of a column.
+        schema.metadata.remove("pandas");
+        let votable = votable(&schema);
+        schema.metadata.extend(votable);
+    }
+    Arc::new(schema)
 }
 
 /// Bytes of a row in memory, about: of the first rows.

@@ -1,6 +1,7 @@
 //! Which pixels of the sky become tiles.
 
-use super::keys::{Key, ORDER};
+use super::keys::Key;
+use crate::hats::{DEEPEST, Partition};
 
 /// How rows are divided into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,40 +33,14 @@ impl Partitioning {
     }
 }
 
-/// A pixel of the sky that is a tile, HEALPix NESTED.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct TilePixel {
-    /// HEALPix order.
-    pub order: u8,
-    /// Number of the pixel.
-    pub pixel: u64,
-    /// Rows in it.
-    pub rows: u64,
-}
-
-impl TilePixel {
-    /// The first pixel of order 29 behind it.
-    fn end(&self) -> i64 {
-        ((self.pixel + 1) << (2 * (ORDER - self.order))) as i64
-    }
-
-    /// Its file, below the folder of all tiles: as HATS has it.
-    #[must_use]
-    pub fn file(&self) -> String {
-        let folder = self.pixel / 10_000 * 10_000;
-        format!("Norder={}/Dir={folder}/Npix={}.parquet", self.order, self.pixel)
-    }
-}
-
 /// The tiles of these pixels of order 29, which ascend; the tiles ascend, too.
-pub(super) fn partition(pixels: &[i64], partitioning: Partitioning) -> Vec<TilePixel> {
+pub(super) fn partition(pixels: &[i64], partitioning: Partitioning) -> Vec<Partition> {
     let mut tiles = Vec::new();
     match partitioning {
         Partitioning::Order(order) => {
-            let of = |pixel: i64| pixel >> (2 * (ORDER - order));
+            let of = |pixel: i64| pixel >> (2 * (DEEPEST - order));
             for rows in pixels.chunk_by(|&a, &b| of(a) == of(b)) {
-                tiles.push(TilePixel {
+                tiles.push(Partition {
                     order,
                     pixel: of(rows[0]) as u64,
                     rows: rows.len() as u64,
@@ -79,8 +54,8 @@ pub(super) fn partition(pixels: &[i64], partitioning: Partitioning) -> Vec<TileP
     tiles
 }
 
-fn divide(pixels: &[i64], (order, pixel): (u8, u64), most: u64, deepest: u8, tiles: &mut Vec<TilePixel>) {
-    let shift = 2 * (ORDER - order);
+fn divide(pixels: &[i64], (order, pixel): (u8, u64), most: u64, deepest: u8, tiles: &mut Vec<Partition>) {
+    let shift = 2 * (DEEPEST - order);
     let within = |pixel: u64| pixels.partition_point(|&at| at < (pixel << shift) as i64);
     let pixels = &pixels[within(pixel)..within(pixel + 1)];
     let rows = pixels.len() as u64;
@@ -88,7 +63,7 @@ fn divide(pixels: &[i64], (order, pixel): (u8, u64), most: u64, deepest: u8, til
         return;
     }
     if rows <= most || order >= deepest {
-        tiles.push(TilePixel { order, pixel, rows });
+        tiles.push(Partition { order, pixel, rows });
         return;
     }
     (0..4).for_each(|child| divide(pixels, (order + 1, 4 * pixel + child), most, deepest, tiles));
@@ -105,7 +80,7 @@ pub(super) struct Place {
 
 /// The places of the rows of all inputs, one after the other. In a tile rows are sorted by pixel of order 29 and id if `by_pixel`, otherwise by id; those
 /// that are equal stay in their order.
-pub(super) fn places(keys: &[Key], tiles: &[TilePixel], by_pixel: bool) -> Vec<Place> {
+pub(super) fn places(keys: &[Key], tiles: &[Partition], by_pixel: bool) -> Vec<Place> {
     let nowhere = Place {
         tile: tiles.len() as u32,
         row: 0,
@@ -114,7 +89,7 @@ pub(super) fn places(keys: &[Key], tiles: &[TilePixel], by_pixel: bool) -> Vec<P
     let mut rows: Vec<(u32, i64, i64, u32)> = Vec::with_capacity(keys.len());
     for (number, key) in keys.iter().enumerate() {
         if let Some(pixel) = key.pixel {
-            let tile = tiles.partition_point(|tile| tile.end() <= pixel) as u32;
+            let tile = tiles.partition_point(|tile| tile.end() <= pixel as u64) as u32;
             rows.push((tile, if by_pixel { pixel } else { 0 }, key.id, number as u32));
         }
     }
@@ -135,7 +110,7 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(super) fn new(places: &[Place], tiles: &[TilePixel]) -> Self {
+    pub(super) fn new(places: &[Place], tiles: &[Partition]) -> Self {
         let mut end = 0;
         let ends = tiles.iter().map(|tile| {
             end += tile.rows as usize;
@@ -172,9 +147,9 @@ mod tests {
                 let tiles = partition(&pixels, partitioning);
                 let mut end = 0;
                 for tile in &tiles {
-                    let start = (tile.pixel << (2 * (ORDER - tile.order))) as i64;
+                    let start = (tile.pixel << (2 * (DEEPEST - tile.order))) as i64;
                     prop_assert!(start >= end);
-                    end = tile.end();
+                    end = tile.end() as i64;
                     let rows = pixels.iter().filter(|&&pixel| start <= pixel && pixel < end).count() as u64;
                     prop_assert_eq!(rows, tile.rows);
                     prop_assert!(rows > 0);
@@ -185,7 +160,7 @@ mod tests {
                         prop_assert!(tile.rows <= most || tile.order == deepest);
                         if tile.order > 0 {
                             let parent = tile.pixel >> 2;
-                            let shift = 2 * (ORDER - tile.order + 1);
+                            let shift = 2 * (DEEPEST - tile.order + 1);
                             let of_parent = pixels.iter().filter(|&&pixel| (pixel >> shift) as u64 == parent).count() as u64;
                             prop_assert!(of_parent > most, "{tile:?} could be larger");
                         }

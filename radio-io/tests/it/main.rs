@@ -10,6 +10,8 @@ mod bad_tiles;
 mod cache;
 mod fast;
 mod filter;
+#[cfg(feature = "hats")]
+mod hats;
 #[cfg(feature = "mock")]
 mod mock;
 mod python;
