@@ -148,7 +148,7 @@ impl Collection {
     ///
     /// [`Error::Option`] for partitions that overlap or have no rows, a margin that is wider than the partitions allow, and names that cannot stand in a
     /// properties file; [`Error::Catalogue`] for a leaf that is missing or has another number of rows, and for a file that readers would take for
-    /// one; [`Error::Column`] for a leaf without a column, [`Error::Mixed`] for one with others than the first; [`Error::Value`], with the row, for a pixel
+    /// one, or for a catalogue; [`Error::Column`] for a leaf without a column, [`Error::Mixed`] for one with others than the first; [`Error::Value`], with the row, for a pixel
     /// that is wrong or out of order and for a position that is not on the sky; [`Error::Tile`], [`Error::Io`] and [`Error::Write`].
     ///
     /// # Complexity
@@ -162,7 +162,7 @@ impl Collection {
         let sky = cover::whole_sky(&partitions);
         let mut rings = self.rings(&sky)?;
         let main = folder.join(&self.name);
-        let leaves = self.open(&main, &partitions)?;
+        let leaves = self.open(folder, &partitions)?;
 
         let deepest = partitions.iter().map(|partition| partition.order).max().unwrap_or(0);
         let mut counts = Counts::new(deepest.clamp(MAP_ORDERS[0], MAP_ORDERS[1]));
@@ -342,7 +342,15 @@ impl Collection {
     }
 
     /// Opens the leaves, and looks whether they go together, are all there and nothing else is.
-    fn open(&self, main: &Path, partitions: &[Partition]) -> Result<Vec<Leaf>> {
+    fn open(&self, folder: &Path, partitions: &[Partition]) -> Result<Vec<Leaf>> {
+        let main = &folder.join(&self.name);
+        let kinds = ["properties", "hats.properties"].map(|name| folder.join(name));
+        for path in kinds.into_iter().chain([main.join("collection.properties")]) {
+            if fs::exists(&path).map_err(io(&path))? {
+                let reason = "readers would take catalogue and collection for each other: remove it";
+                return Err(catalogue(&path, reason));
+            }
+        }
         let mut leaves = Vec::with_capacity(partitions.len());
         for &partition in partitions {
             let leaf = Leaf::open(main, partition)?;

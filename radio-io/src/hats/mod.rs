@@ -43,7 +43,7 @@ mod map;
 mod margin;
 mod properties;
 mod scan;
-mod votable;
+pub(crate) mod votable;
 
 use std::cmp::Ordering;
 use std::fs;

@@ -363,11 +363,11 @@ fn a_margin_may_be_empty_and_the_sky_full() {
     let rows = rows(&positions);
     let partitions = write_leaves(&folder.path().join("small"), &rows);
     let report = Collection::new("small")
-        .with_margin_arcsec(0.1)
+        .with_margin_arcsec(0.0001)
         .finish(folder.path(), &partitions)
         .unwrap();
     assert_eq!((report.margins[0].rows, report.margins[0].partitions), (0, 0));
-    let margin = folder.path().join("small_0.1arcs");
+    let margin = folder.path().join("small_0.0001arcs");
     assert_eq!(
         fs::read_to_string(margin.join("partition_info.csv")).unwrap(),
         "Norder,Npix\n"
@@ -638,6 +638,29 @@ fn leaves_that_are_wrong_are_refused_by_row() {
             partitions[NUMBER].rows += 1;
         },
     );
+}
+
+#[test]
+fn positions_that_are_not_known_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixel = healpix_29(1.0, 2.0).unwrap();
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        (
+            "_healpix_29",
+            Arc::new(Int64Array::from(vec![pixel; 2])) as ArrayRef,
+            false,
+        ),
+        ("ra", Arc::new(Float64Array::from(vec![1.0; 2])) as ArrayRef, true),
+        (
+            "dec",
+            Arc::new(Float64Array::from(vec![Some(2.0), None])) as ArrayRef,
+            true,
+        ),
+    ]);
+    let partitions = write_leaves(&folder.path().join("small"), &batch.unwrap());
+    let error = Collection::new("small").finish(folder.path(), &partitions).unwrap_err();
+    let expected = r#"row 1, column "dec": is null: positions have to be known"#;
+    assert!(error.to_string().ends_with(expected), "{error}");
 }
 
 #[test]
