@@ -26,6 +26,7 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `fits` | `fits`: DESI and SDSS spectra, redshifts and catalogues out of FITS files | no |
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
@@ -47,6 +48,8 @@ mod fast;
 mod fetch;
 mod filling;
 mod filter;
+#[cfg(feature = "fits")]
+pub mod fits;
 mod grid;
 mod metrics;
 #[cfg(feature = "mock")]
