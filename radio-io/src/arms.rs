@@ -109,9 +109,7 @@ pub(crate) fn find(source: &Source, names: &[String]) -> Result<(Grid, Vec<Arm>)
         reason,
     };
     let mut arms = Vec::new();
-    // Start and step of the grid.
-    let mut grid: Option<(f64, f64)> = None;
-    let mut end = 0;
+    let mut layout = Layout::default();
     for name in names {
         let [wavelength, flux, ivar, mask] = ["WAVELENGTH", "FLUX", "IVAR", "MASK"].map(|what| column(name, what));
         let has = |column: &str| source.metadata.schema().field_with_name(column).is_ok();
@@ -131,33 +129,56 @@ pub(crate) fn find(source: &Source, names: &[String]) -> Result<(Grid, Vec<Arm>)
         let found = decode::read_wavelengths(source, &[0], &wavelength)?
             .pop()
             .unwrap_or_default();
-        let (Some(&start), Some(&last)) = (found.first(), found.last()) else {
-            return Err(wrong(&wavelength, "row 0 has no wavelength".into()));
-        };
-        let (start, step) = *grid.get_or_insert_with(|| {
-            let step = (last - start) / found.len().saturating_sub(1).max(1) as f64;
-            // Ten digits are left of what the subtraction rounded.
-            (start, (step * 1e9).round() / 1e9)
-        });
-        let first = ((found[0] - start) / step).round();
-        let is_on_grid =
-            |(pixel, here): (usize, &f64)| (here - start - step * (first + pixel as f64)).abs() <= OFF_GRID * step;
-        let is_sane = start > 0.0 && step > 0.0 && (0.0..MOST_PIXELS).contains(&first);
-        if !is_sane || !found.iter().enumerate().all(is_on_grid) {
-            let reason =
-                format!("the wavelengths of row 0 are not on the grid of the first arm, {start} Å + i · {step} Å");
-            return Err(wrong(&wavelength, reason));
-        }
-        let first = first as usize;
-        end = end.max(first + found.len());
+        let first = layout
+            .place(&found)
+            .map_err(|reason| wrong(&wavelength, format!("row 0: {reason}")))?;
         let columns = [Some(flux), Some(ivar), Some(mask).filter(|mask| has(mask))];
         arms.push(Arm {
             wavelength: Some(wavelength),
             ..Arm::new(source, first, found.len(), columns)
         });
     }
-    let (start, step) = grid.unwrap_or_default();
-    Ok((Grid::new(start, step, end), arms))
+    Ok((layout.grid(), arms))
+}
+
+/// Arms, side by side on one grid: that of the first arm, as far as the last one goes.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    pub(crate) start: f64,
+    pub(crate) step: f64,
+    /// The pixels of the grid, so far.
+    pub(crate) pixels: usize,
+}
+
+impl Layout {
+    /// Puts an arm with these wavelengths on the grid, and returns its first pixel; the error is a reason for people.
+    pub(crate) fn place(&mut self, wavelength: &[f64]) -> Result<usize, String> {
+        let (Some(&here), Some(&last)) = (wavelength.first(), wavelength.last()) else {
+            return Err("there is no wavelength".into());
+        };
+        if self.pixels == 0 {
+            let step = (last - here) / wavelength.len().saturating_sub(1).max(1) as f64;
+            // Ten digits are left of what the subtraction rounded.
+            (self.start, self.step) = (here, (step * 1e9).round() / 1e9);
+        }
+        let (start, step) = (self.start, self.step);
+        let first = ((here - start) / step).round();
+        let is_on_grid =
+            |(pixel, here): (usize, &f64)| (here - start - step * (first + pixel as f64)).abs() <= OFF_GRID * step;
+        let is_sane = start > 0.0 && step > 0.0 && (0.0..MOST_PIXELS).contains(&first);
+        if !is_sane || !wavelength.iter().enumerate().all(is_on_grid) {
+            return Err(format!(
+                "the wavelengths are not on the grid of the first arm, {start} Å + i · {step} Å"
+            ));
+        }
+        let first = first as usize;
+        self.pixels = self.pixels.max(first + wavelength.len());
+        Ok(first)
+    }
+
+    pub(crate) fn grid(&self) -> Grid {
+        Grid::new(self.start, self.step, self.pixels)
+    }
 }
 
 /// What one arm says of one spectrum.

@@ -112,6 +112,16 @@ pub enum Error {
         /// What is wrong; it begins with the line in a text file.
         reason: String,
     },
+    /// The file is not FITS, is truncated or damaged, or lacks what is read from it.
+    #[error("{}: {hdu}: {reason}", path.display())]
+    Fits {
+        /// The file.
+        path: PathBuf,
+        /// The header and data unit, by its name and number: `HDU 4 (B_FLUX)`.
+        hdu: String,
+        /// The card, column or row, what is wrong with it, and what to do.
+        reason: String,
+    },
     /// A tile could not be written.
     #[error("{}: not written", path.display())]
     Write {

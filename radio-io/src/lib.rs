@@ -26,6 +26,7 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `fits` | `fits`: DESI and SDSS spectra, redshifts and catalogues out of FITS files | no |
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
 //! | `hats` | `repartition`: files as they are into one tile for each HEALPix pixel; `hats::Collection`: catalogues that LSDB opens and searches by place on the sky, with margins | no |
@@ -48,6 +49,8 @@ mod fast;
 mod fetch;
 mod filling;
 mod filter;
+#[cfg(feature = "fits")]
+pub mod fits;
 mod grid;
 #[cfg(feature = "hats")]
 pub mod hats;

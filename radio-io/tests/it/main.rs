@@ -10,6 +10,14 @@ mod bad_tiles;
 mod cache;
 mod fast;
 mod filter;
+#[cfg(feature = "fits")]
+mod fits;
+#[cfg(feature = "fits")]
+mod fits_damaged;
+#[cfg(feature = "fits")]
+mod fits_file;
+#[cfg(feature = "fits")]
+mod fits_real;
 #[cfg(feature = "hats")]
 mod hats;
 #[cfg(feature = "mock")]

@@ -478,7 +478,7 @@ fn arms_that_are_missing_or_off_the_grid() {
     check(
         &off,
         two_arms(),
-        "column \"R_WAVELENGTH\": the wavelengths of row 0 are not on the grid of the first arm, 4000 Å + i · 2 Å",
+        "column \"R_WAVELENGTH\": row 0: the wavelengths are not on the grid of the first arm, 4000 Å + i · 2 Å",
     );
 }
 

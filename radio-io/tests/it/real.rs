@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use radio_io::{ReadOptions, ReadPlan, Reader, SpectrumBatch, TileSlice};
 
-/// All batches of the tiles of a folder of the real data, or `None` with a word about it.
-fn read(folder: &str, rows: &[(&str, u64)]) -> Option<Vec<SpectrumBatch>> {
+/// The folder of the real data, or `None` with a word about it.
+pub(crate) fn root() -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
-    let root = PathBuf::from(std::env::var("RADIO_REAL_DATA").unwrap_or_else(|_| default.into())).join(folder);
+    let root = PathBuf::from(std::env::var("RADIO_REAL_DATA").unwrap_or_else(|_| default.into()));
     if !fs::exists(&root).unwrap() {
         // Past the test harness, which keeps the output of a test that passes to itself.
         let message = format!(
@@ -18,6 +18,12 @@ fn read(folder: &str, rows: &[(&str, u64)]) -> Option<Vec<SpectrumBatch>> {
         std::io::stderr().write_all(message.as_bytes()).unwrap();
         return None;
     }
+    Some(root)
+}
+
+/// All batches of the tiles of a folder of the real data.
+fn read(folder: &str, rows: &[(&str, u64)]) -> Option<Vec<SpectrumBatch>> {
+    let root = root()?.join(folder);
     let slice = |(name, rows): &(&str, u64)| TileSlice::new(root.join(name).to_str().unwrap(), 0..*rows);
     let plan: ReadPlan = rows.iter().map(slice).collect();
     Some(
