@@ -35,6 +35,8 @@ pub(super) struct Desi {
 
 #[derive(Debug)]
 struct Arm {
+    /// What the names of its HDUs begin with.
+    name: String,
     first: usize,
     pixels: usize,
     images: (Image, Image, Option<Image>),
@@ -97,6 +99,11 @@ impl Desi {
                 return Err(hdu.error(reason));
             }
             arms.push(Arm::open(file, arm, first, wavelength.len(), keys.rows())?);
+        }
+        let unmasked = arms.iter().find(|arm| arm.images.2.is_none());
+        if let (Some(arm), true) = (unmasked, arms.iter().any(|arm| arm.images.2.is_some())) {
+            let reason = "though there are masks of other arms: is the file complete?";
+            return Err(file.error(format!("no HDU of the name {}MASK, {reason}", arm.name)));
         }
         Ok(Self {
             schema: schema(&keys, &layout)?,
@@ -166,6 +173,7 @@ impl Arm {
         let need = |part: &str| open(file.hdu(&format!("{arm}{part}"))?);
         let mask = file.find(&format!("{arm}MASK"));
         Ok(Self {
+            name: arm.to_owned(),
             first,
             pixels,
             images: (need("FLUX")?, need("IVAR")?, mask.map(open).transpose()?),

@@ -144,6 +144,9 @@ impl FitsFile {
     pub fn image<T: Pixel>(&self, name: &str) -> Result<ArrayD<T>> {
         let hdu = self.hdu(name)?;
         let mut image = Image::open(hdu)?;
+        if image.shape().is_empty() {
+            return Err(hdu.error("has no pixels (NAXIS is 0)".into()));
+        }
         let mut pixels = Vec::new();
         image.append(0..image.rows(), &mut pixels)?;
         ArrayD::from_shape_vec(image.shape(), pixels).map_err(|error| hdu.error(error.to_string()))
@@ -205,11 +208,10 @@ impl Hdu {
             reason,
         };
         let mut word = [0; 8];
-        if number > 0 && at.saturating_add(BLOCK) > source.length() {
-            return Ok(None);
-        }
-        if at + 8 <= source.length() {
+        if at.saturating_add(8) <= source.length() {
             source.read(at, &mut word)?;
+        } else if number > 0 {
+            return Ok(None);
         }
         match (&word, number) {
             (b"SIMPLE  ", 0) | (b"XTENSION", 1..) => {}
