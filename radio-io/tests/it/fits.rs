@@ -101,7 +101,7 @@ pub(crate) fn coadd(rows: usize, arms: &[(&str, f64, usize)]) -> Vec<Vec<u8>> {
         let flux = floats((0..count).map(|pixel| (pixel * 7919 % 1000) as f32 / 100.0 - 3.0));
         let ivar = floats((0..count).map(|pixel| (pixel * 104_729 % 50) as f32 / 10.0));
         let mask: Vec<u8> = (0..count)
-            .flat_map(|pixel| ((pixel % 50 == 0) as u32 ^ 1 << 31).to_be_bytes())
+            .flat_map(|pixel| (u32::from(pixel % 50 == 0) ^ 1 << 31).to_be_bytes())
             .collect();
         hdus.push(image(&name("WAVELENGTH"), -64, &[pixels], &["BUNIT='Angstrom'"], &grid));
         hdus.push(image(&name("FLUX"), -32, &[pixels, rows], &[], &flux));
