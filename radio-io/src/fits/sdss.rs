@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray as _;
+use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch, StringArray,
@@ -97,7 +97,7 @@ fn spectrum(hdu: &Hdu) -> Result<ArrayRef> {
         .flat_map(|loglam| loglam.as_primitive::<Float64Type>().iter())
         .map(|loglam| loglam.map(|loglam| 10f64.powf(loglam) as f32))
         .collect();
-    let bits = mask.as_ref().map(arrow_array::cast::AsArray::as_primitive::<Int32Type>);
+    let bits = mask.as_deref().map(AsArray::as_primitive::<Int32Type>);
     let is_bad = |(pixel, ivar): (usize, Option<f32>)| {
         // A pixel without a value, too.
         !ivar.is_some_and(|ivar| ivar > 0.0) || bits.is_some_and(|bits| bits.is_null(pixel) || bits.value(pixel) != 0)

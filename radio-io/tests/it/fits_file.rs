@@ -333,6 +333,28 @@ fn catalogues_of_several_releases() {
     );
 }
 
+/// `cargo test --release -p radio-io --features fits --test it -- --ignored --nocapture fits`: MB of FITS per second of one thread's CPU time.
+#[test]
+#[ignore = "prints how fast it is"]
+fn speed_of_a_coadd() {
+    // Nanoseconds on a CPU stand first.
+    let cpu_ns = || -> f64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "coadd-speed.fits", coadd(500, &ARMS).concat());
+    let megabytes = std::fs::metadata(&path).unwrap().len() as f64 / 1e6;
+    for _ in 0..7 {
+        let start = cpu_ns();
+        let batches = spectra(&path, &FitsOptions::default()).unwrap();
+        let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
+        let seconds = (cpu_ns() - start) / 1e9;
+        let line = format!("{rows} rows, {megabytes:.0} MB: {:.0} MB/s\n", megabytes / seconds);
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
