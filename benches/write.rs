@@ -9,6 +9,9 @@
     reason = "a benchmark that cannot go on stops, and prints what it found"
 )]
 
+#[allow(dead_code, unreachable_pub, reason = "tests write other files, too")]
+#[path = "../radio-io/tests/it/fits.rs"]
+mod coadd;
 mod memory;
 
 use std::fs::File;
@@ -26,6 +29,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use radio_io::fits::{FitsOptions, spectra};
 use radio_io::mock::Mock;
 use radio_io::{Partitioning, Profile, RepartitionOptions, TileWriter, WriteOptions, repartition};
 
@@ -92,6 +96,33 @@ fn main() {
     row("parquet's ArrowWriter, the same", size, stock, compress, &path);
     let compatible = timed(|| write(&path, &batches, Profile::Compatible));
     row("TileWriter, Compatible", size, compatible, copy, &path);
+
+    let file = coadd::write(
+        folder.path(),
+        "coadd-bench.fits",
+        coadd::coadd(500, &coadd::ARMS).concat(),
+    );
+    let size = std::fs::metadata(&file).unwrap().len() as f64;
+    println!(
+        "\n| a coadd of 500 spectra, {:.0} MB | CPU ms | MB/s |\n|---|---:|---:|",
+        size / 1e6
+    );
+    for (what, profile) in [
+        ("read, arms joined", None),
+        ("into a tile, Compatible", Some(Profile::Compatible)),
+    ] {
+        let time = timed(|| {
+            let batches: Vec<RecordBatch> = spectra(&file, &FitsOptions::default())
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            if let Some(profile) = profile {
+                write(&path, &batches, profile);
+            }
+        });
+        let seconds = time.as_secs_f64();
+        println!("| {what} | {:.0} | {:.0} |", 1e3 * seconds, size / 1e6 / seconds);
+    }
 }
 
 /// So many spectra from tiles into tiles of another order, in so much memory.

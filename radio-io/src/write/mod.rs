@@ -49,7 +49,7 @@ const FALSE_POSITIVES: f64 = 0.01;
 /// - Lists of numbers or booleans (`flux`, `ivar`, `mask`, …; also in a struct) are required columns: a null in them is an error. Their pages
 ///   are written from the batches' own memory.
 /// - Rows are in the order of their id, where there is one: a row that is not is an error, and [`WriteOptions::without_order`] says that there is no
-///   order. The id has a Bloom filter, and statistics by page; other columns but lists have statistics by row group.
+///   order. The id has a Bloom filter; the column of the order has statistics by page, other columns but lists by row group.
 /// - Every page has a checksum (CRC-32), which readers can check.
 /// - The schema's metadata (the wavelength grid, units) is written as it is, for Arrow and for other readers.
 ///
@@ -89,6 +89,8 @@ pub struct TileWriter {
     options: WriteOptions,
     /// The column that rows are in order of, and its number.
     order: Option<(String, usize)>,
+    /// The number of the column that has a filter.
+    ids: Option<usize>,
     last: Option<i64>,
     codec: Codec,
     /// The row group: large batches, and small ones that are still to be put together.
@@ -123,6 +125,7 @@ impl TileWriter {
         let path = path.as_ref();
         options.check()?;
         let order = order(path, &schema, &options)?;
+        let ids = ids(&schema).or(order.as_ref().map(|order| order.1));
         let written = Arc::new(shape::written(&schema, order.as_ref().map(|order| order.0.as_str())));
         let columns = ArrowSchemaConverter::new().convert(&written).map_err(write(path))?;
         let (part, file) = Part::create(path)?;
@@ -136,6 +139,7 @@ impl TileWriter {
             written,
             columns: Arc::new(columns),
             options,
+            ids,
             order,
             last: None,
             codec,
@@ -362,26 +366,30 @@ impl TileWriter {
             }
         }
 
-        let mut sorting = None;
-        if let Some((name, number)) = &self.order {
-            // The leaf of a column of numbers or text is one.
-            let leaf = (0..self.columns.num_columns()).find(|&leaf| self.columns.get_column_root_idx(leaf) == *number);
-            let leaf = leaf.ok_or_else(|| ParquetError::General(format!("no column {name}")))?;
-            let filter = filter(batches, *number, rows);
+        let leaf_of = |column: usize| {
+            // Numbers and text have one leaf.
+            let leaf = (0..self.columns.num_columns()).find(|&leaf| self.columns.get_column_root_idx(leaf) == column);
+            leaf.ok_or_else(|| ParquetError::General(format!("no leaf of column {column}")))
+        };
+        if let Some(ids) = self.ids {
+            let leaf = leaf_of(ids)?;
             let offset = self.file.bytes_written();
-            filter.write(&mut self.file)?;
+            filter(batches, ids, rows).write(&mut self.file)?;
             let length = self.file.bytes_written() - offset;
             let chunk = chunks[leaf].clone().into_builder();
             let chunk = chunk
                 .set_bloom_filter_offset(Some(offset as i64))
                 .set_bloom_filter_length(Some(length as i32));
             chunks[leaf] = chunk.build()?;
-            sorting = Some(vec![SortingColumn {
-                column_idx: leaf as i32,
+        }
+        let sorting = match &self.order {
+            Some((_, column)) => Some(vec![SortingColumn {
+                column_idx: leaf_of(*column)? as i32,
                 descending: false,
                 nulls_first: false,
-            }]);
-        }
+            }]),
+            None => None,
+        };
         let size = chunks.iter().map(ColumnChunkMetaData::uncompressed_size).sum();
         let first = chunks.first().map_or(0, |chunk| chunk.byte_range().0);
         let group = RowGroupMetaData::builder(self.columns.clone())
@@ -478,6 +486,13 @@ fn order(path: &Path, schema: &Schema, options: &WriteOptions) -> Result<Option<
         field.name(),
         "rows are in the order of whole numbers or of text of digits: name another column, or write without an order",
     ))
+}
+
+/// The number of the column of ids, whole numbers or text.
+fn ids(schema: &Schema) -> Option<usize> {
+    let names = SpectrumColumns::default().id;
+    let (number, field) = names.iter().find_map(|name| schema.column_with_name(name))?;
+    matches!(field.data_type(), DataType::Int64 | DataType::Utf8).then_some(number)
 }
 
 /// A filter of the values of a column, as they are stored.

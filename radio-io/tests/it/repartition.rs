@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow_array::builder::{Float32Builder, ListBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
-use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+    UInt32Array,
+};
 use arrow_schema::{DataType, Field};
 use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
@@ -186,6 +191,76 @@ fn survey() -> Vec<Vec<Row>> {
                 .collect()
         })
         .collect()
+}
+
+/// Columns of the struct dialect (lists of any length, some empty) and of arms, through the disk: every value comes back.
+#[test]
+fn every_dialect_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = 600;
+    let arm = |salt: i64, pixels: i64| -> ArrayRef {
+        let values = (0..rows * pixels).map(|i| (i * salt % 9973) as f32);
+        let element = Arc::new(Field::new("element", DataType::Float32, false));
+        let values = Arc::new(Float32Array::from_iter_values(values));
+        Arc::new(FixedSizeListArray::new(element, pixels as i32, values, None))
+    };
+    let mut lists = [0; 2].map(|_| ListBuilder::new(Float32Builder::new()));
+    for row in 0..rows {
+        for list in &mut lists {
+            (0..row % 7 * 90).for_each(|pixel| list.values().append_value((row * 1000 + pixel) as f32));
+            list.append(true);
+        }
+    }
+    let [flux, ivar] = lists.map(|mut list| Arc::new(list.finish()) as ArrayRef);
+    let fields = ["flux", "ivar"].map(|name| Arc::new(Field::new(name, flux.data_type().clone(), true)));
+    let spectrum = StructArray::new(fields.into_iter().collect(), vec![flux, ivar], None);
+    let ids: Vec<i64> = (0..rows).map(|row| row * 7919 % rows).collect();
+    let degrees = |step: i64, most: i64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(
+            (0..rows).map(|row| (row * step % most) as f64 - (most / 4) as f64),
+        ))
+    };
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        (
+            "object_id",
+            Arc::new(StringArray::from_iter_values(ids.iter().map(|id| format!("{id:06}")))) as ArrayRef,
+            true,
+        ),
+        ("RA", degrees(37, 360), true),
+        ("DEC", degrees(11, 80), true),
+        ("spectrum", Arc::new(spectrum), true),
+        ("B_WAVELENGTH", arm(1, 40), false),
+        ("B_FLUX", arm(3, 40), false),
+        ("R_FLUX", arm(7, 60), false),
+    ])
+    .unwrap();
+    let path = folder.path().join("in.parquet");
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let options = RepartitionOptions::default()
+        .with_partitioning(Partitioning::Order(1))
+        .with_memory(1 << 20);
+    let out = folder.path().join("out");
+    let done = run(&[path], &out, &options);
+    assert_eq!(done.written, rows as u64);
+    for tile in &done.tiles {
+        let found = read(&out.join(tile.file()));
+        let of_row = |text: Option<&str>| {
+            ids.iter()
+                .position(|&id| Some(id) == text.and_then(|text| text.parse().ok()))
+        };
+        let rows = found
+            .column(0)
+            .as_string::<i32>()
+            .iter()
+            .map(|id| of_row(id).unwrap() as u32);
+        let expected = take_record_batch(&batch, &UInt32Array::from_iter_values(rows)).unwrap();
+        for (number, found) in found.columns().iter().enumerate() {
+            let expected = arrow_cast::cast(expected.column(number), found.data_type()).unwrap();
+            assert_eq!(found.as_ref(), expected.as_ref());
+        }
+    }
 }
 
 #[test]

@@ -276,6 +276,29 @@ fn a_footer_says_what_readers_ask() {
 }
 
 #[test]
+fn ids_have_a_filter_in_whatever_order_rows_are() {
+    let (_folder, path) = folder();
+    let batch = flat(5, 20, 3);
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(Int64Array::from_iter_values(0..20)));
+    let mut fields: Vec<_> = batch.schema().fields().to_vec();
+    fields.push(Arc::new(Field::new("_healpix_29", DataType::Int64, false)));
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    for (options, sorted) in [
+        (WriteOptions::default().with_sorted_by("_healpix_29"), Some(6)),
+        (WriteOptions::default().without_order(), None),
+        (WriteOptions::default(), Some(0)),
+    ] {
+        write(&path, std::slice::from_ref(&batch), options);
+        let (_, metadata) = read(&path);
+        let group = metadata.row_group(0);
+        assert!(group.column(0).bloom_filter_offset().is_some());
+        assert!(group.column(6).bloom_filter_offset().is_none());
+        assert_eq!(group.sorting_columns().map(|columns| columns[0].column_idx), sorted);
+    }
+}
+
+#[test]
 fn a_flipped_bit_is_found() {
     let (_folder, path) = folder();
     for profile in PROFILES {
