@@ -12,20 +12,23 @@ use crate::Result;
 
 /// Reads the spectra of a file, which is recognised by its HDUs.
 ///
-/// - DESI, `coadd-*` (a row for each target) and `spectra-*` (for each exposure): the arms, one image each, are joined to the camera coadd, and batches
-///   are those of a flat tile. Redshifts are joined by `TARGETID`, see [`FitsOptions::redshifts`]; where there is none they are
-///   null. `survey` is the card `SURVEY`, or, where a file of one tile has none, what stands behind the first hyphen of its
-///   name. `healpix` is computed from the position where no column or card has it.
-/// - SDSS, BOSS and eBOSS, `spec-*`: one row in the struct dialect. `object_id` is plate, MJD and fibre in 5, 5 and 4 digits, `lsf_sigma`
-///   the column `wdisp`, and a pixel is masked if `and_mask` has a bit or ivar is not above 0.
+/// - DESI, `coadd-*` (a row for each target) and `spectra-*` (for each exposure): the arms, one image each, are joined to the
+///   camera coadd, and batches are those of a flat tile. Redshifts are joined by `TARGETID`, see [`FitsOptions::redshifts`];
+///   where there is none they are null. `survey` is the card `SURVEY`, or, where a file of one tile has none, what stands
+///   behind the first hyphen of its name (the petal). `healpix` is computed from the position where no column or card has it.
+/// - SDSS, BOSS and eBOSS, `spec-*`: one row in the struct dialect. `object_id` is plate, MJD and fibre in 5, 5 and 4 digits,
+///   `lsf_sigma` the column `wdisp`, and a pixel is masked if `and_mask` has a bit or ivar is not above 0.
 ///
-/// Flux is in 1e-17 erg/(s cm² Å), ivar its inverse variance, wavelengths are in Å in vacuum, positions in degrees, ICRS. Fields say so in their
-/// metadata, under `unit` and `ucd`.
+/// Flux is in 1e-17 erg/(s cm² Å), ivar its inverse variance, wavelengths are in Å in vacuum, positions in degrees, ICRS.
+/// Fields say so in their metadata, under `unit` and `ucd`.
+///
+/// A DESI file that was cut off exactly between two arms looks like one of fewer arms: where all spectra have the pixels of
+/// three, compare the length of the lists in [`Batches::schema`] with 7781.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) and [`Error::Fits`](crate::Error::Fits), here for headers and tables that do not go together, and from the batches for
-/// what is found in the data.
+/// [`Error::Io`](crate::Error::Io) and [`Error::Fits`](crate::Error::Fits), here for headers and tables that do not go
+/// together, and from the batches for what is found in the data.
 ///
 /// # Complexity
 ///

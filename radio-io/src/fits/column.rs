@@ -177,6 +177,12 @@ impl Column {
                 Arc::new(values.finish())
             }
             (b'A', _) => {
+                if i32::try_from(cells().len() * self.bytes).is_err() {
+                    return Err(format!(
+                        "column {}: more than 2 GB of text at once: read the table in batches",
+                        self.name
+                    ));
+                }
                 let mut values = StringBuilder::with_capacity(cells().len(), 0);
                 for cell in cells() {
                     // A null byte ends a string early.

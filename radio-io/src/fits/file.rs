@@ -57,7 +57,8 @@ pub struct Hdu {
 pub enum HduKind {
     /// Pixels, stored as they are or tile by tile compressed.
     Image {
-        /// Its lengths, as numpy and `ndarray` have them: the axis whose pixels are neighbours comes last. Empty where there are none.
+        /// Its lengths, as numpy and `ndarray` have them: the axis whose pixels are neighbours comes last. Empty where there are
+        /// none.
         shape: Vec<usize>,
     },
     /// A binary table.
@@ -135,8 +136,9 @@ impl FitsFile {
 
     /// Reads a whole image, with its scale applied (`BSCALE`, `BZERO`).
     ///
-    /// Blank pixels (`BLANK`, `ZBLANK`) are NaN where `T` is a float. An image of integers can be read as floats; one of floats, or of wider integers
-    /// than `T`, cannot be read as integers. 32 or 64 unsigned bits become the signed integer of the same bits.
+    /// Blank pixels (`BLANK`, `ZBLANK`) are NaN where `T` is a float. An image of integers can be read as floats; one of floats,
+    /// or of wider integers than `T`, cannot be read as integers. Unsigned numbers that `T` has no room for become the signed
+    /// ones of the same bits.
     ///
     /// # Errors
     ///
@@ -154,10 +156,10 @@ impl FitsFile {
 
     /// Reads columns of a binary table; all of them if none is named.
     ///
-    /// Columns keep their names and get the Arrow type of their numbers (bits become bytes, scaled integers `f64`, unsigned ones unsigned);
-    /// those with several values in a row are fixed-size lists. Strings lose the blanks at their end, `TNULL` becomes null, and
-    /// `TUNIT` is in the field's metadata under `unit`. Columns of complex numbers and of variable length are left out, and cannot
-    /// be asked for.
+    /// Columns keep their names and get the Arrow type of their numbers (bits become bytes, scaled integers `f64`, unsigned ones
+    /// unsigned); those with several values in a row are fixed-size lists. Strings lose the blanks at their end, `TNULL` becomes
+    /// null, and `TUNIT` is in the field's metadata under `unit`. Columns of complex numbers and of variable length are left
+    /// out, and cannot be asked for. The whole table passes through memory; [`catalogue`](super::catalogue) reads in batches.
     ///
     /// # Errors
     ///

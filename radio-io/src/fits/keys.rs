@@ -289,7 +289,7 @@ pub(super) fn pixel(ra: f64, dec: f64) -> Option<i32> {
 
 /// What stands behind the first hyphen of a DESI file's name: the survey, or for files of a tile the petal.
 fn survey_of(file: &FitsFile) -> Option<String> {
-    let mut parts = file.path().file_name()?.to_str()?.split('-');
+    let mut parts = file.path().file_name()?.to_str()?.split(['-', '.']);
     matches!(parts.next()?, "coadd" | "spectra" | "redrock").then_some(())?;
     parts.next().map(str::to_owned)
 }
