@@ -192,13 +192,6 @@ impl TrainerOptions {
                 "finite and not below 0",
             ));
         }
-        if f64::from(self.weight_decay) * self.learning_rate >= 1.0 {
-            return Err(Error::option(
-                "weight_decay",
-                self.weight_decay,
-                "below one over the learning rate: a step would leave nothing of the weights",
-            ));
-        }
         if self.clip_norm.is_nan() || self.clip_norm <= 0.0 {
             return Err(Error::option(
                 "clip_norm",
