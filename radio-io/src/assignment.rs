@@ -173,11 +173,7 @@ impl Assignment {
 
     fn number(&self, node: &str) -> Result<usize> {
         let number = self.nodes.iter().position(|name| name == node);
-        number.ok_or_else(|| Error::Option {
-            name: "node",
-            value: node.to_owned(),
-            expected: format!("one of {:?}", self.nodes),
-        })
+        number.ok_or_else(|| Error::option("node", node, format!("one of {:?}", self.nodes)))
     }
 
     fn of(&self, node: usize) -> impl Iterator<Item = &Tile> {

@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection
 
 use crate::arms::Arm;
 use crate::columns::{Columns, Spectra};
+use crate::error::unreadable;
 use crate::grid::KEY;
 use crate::tile::{Source, Tile};
 use crate::{Error, ReadOptions, Result};
@@ -97,10 +98,7 @@ pub(crate) fn read_wavelengths(source: &Source, rows: &[u64], column: &str) -> R
 
 /// Decodes columns, by their dotted paths, with parquet's reader. The rows are ascending.
 fn decode(source: &Source, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> {
-    let failed = |reason: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
-        path: source.path().to_owned(),
-        source: reason,
-    };
+    let path = source.path();
     let file = source.file.get()?;
     let metadata = source.metadata.clone();
     let runs = rows.chunk_by(|a, b| a + 1 == *b);
@@ -123,12 +121,12 @@ fn decode(source: &Source, rows: &[u64], paths: &[&str]) -> Result<RecordBatch> 
             .build()?
             .collect()
     };
-    let batches = read().map_err(|e| failed(e.into()))?;
+    let batches = read().map_err(unreadable(path))?;
     let projected = batches.first().map_or(schema, RecordBatch::schema);
-    let batch = concat_batches(&projected, &batches).map_err(|e| failed(e.into()))?;
+    let batch = concat_batches(&projected, &batches).map_err(unreadable(path))?;
     if batch.num_rows() != rows.len() {
         let reason = format!("{} rows where {} should be", batch.num_rows(), rows.len());
-        return Err(failed(reason.into()));
+        return Err(unreadable(path)(reason));
     }
     Ok(batch)
 }

@@ -1,5 +1,5 @@
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -130,4 +130,39 @@ pub enum Error {
         /// What went wrong.
         source: Box<dyn StdError + Send + Sync>,
     },
+}
+
+impl Error {
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts that are made for it")]
+    pub(crate) fn option(name: &'static str, value: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Option {
+            name,
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// The file system refused to do something with this file or folder.
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Io { path, source }
+}
+
+/// A file is no Parquet that can be read.
+pub(crate) fn unreadable<E: Into<Box<dyn StdError + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> Error + use<E> {
+    let path = path.to_owned();
+    move |source| Error::Tile {
+        path,
+        source: source.into(),
+    }
+}
+
+/// A file could not be written.
+pub(crate) fn not_written<E: Into<Box<dyn StdError + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> Error + use<E> {
+    let path = path.to_owned();
+    move |source| Error::Write {
+        path,
+        source: source.into(),
+    }
 }

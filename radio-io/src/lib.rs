@@ -70,6 +70,8 @@ mod reader;
 mod repartition;
 mod ring;
 mod runtime;
+#[cfg(any(feature = "fits", feature = "hats"))]
+mod sky;
 mod state;
 mod storage;
 #[cfg(feature = "object-store")]

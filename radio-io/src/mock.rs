@@ -102,11 +102,11 @@ impl Mock {
     pub fn write(&self, dir: impl AsRef<Path>, progress: impl FnMut(u64) + Send) -> Result<MockReport> {
         let dir = dir.as_ref();
         if self.spectra > MOST_SPECTRA {
-            return Err(Error::Option {
-                name: "spectra",
-                value: self.spectra.to_string(),
-                expected: format!("at most {MOST_SPECTRA}"),
-            });
+            return Err(Error::option(
+                "spectra",
+                self.spectra,
+                format!("at most {MOST_SPECTRA}"),
+            ));
         }
         fs::create_dir_all(dir).map_err(|source| Error::Io {
             path: dir.to_path_buf(),

@@ -236,7 +236,7 @@ impl Producer {
         let counts: Vec<usize> = wanted.iter().map(|wanted| wanted.places.len()).collect();
         let pieces: Vec<(&Piece, Wanted)> = window.pieces.iter().zip(wanted).collect();
         let open = |(piece, wanted): (&Piece, Wanted)| -> Option<Result<Opened>> {
-            (!wanted.places.is_empty()).then(|| guarded(&piece.uri, || self.opener.open(piece, wanted)))
+            (!wanted.places.is_empty()).then(|| guarded(&*piece.uri, || self.opener.open(piece, wanted)))
         };
         let outcomes: Vec<Option<Result<Opened>>> = self
             .runtime
@@ -340,7 +340,7 @@ impl Producer {
                 tasks.into_iter().map(move |task| (piece, task))
             })
             .collect();
-        let run = |(piece, task): (usize, Task<'_>)| match guarded(&window.pieces[piece].uri, || task.run()) {
+        let run = |(piece, task): (usize, Task<'_>)| match guarded(&*window.pieces[piece].uri, || task.run()) {
             Ok(rows) => {
                 self.counters.rows_by_parquet(rows as u64);
                 None

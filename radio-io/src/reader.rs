@@ -91,7 +91,7 @@ impl Reader {
     fn start(plan: &ReadPlan, mut options: ReadOptions, state: State) -> Result<Self> {
         let wrong = |name, value: u64, expected| {
             let value = value.to_string();
-            Err(Error::Option { name, value, expected })
+            Err(Error::option(name, value, expected))
         };
         if plan.rows() > MOST_ROWS {
             return wrong("rows of the plan", plan.rows(), format!("at most {MOST_ROWS}"));

@@ -171,11 +171,11 @@ fn check(cpus: &[usize]) -> Result<()> {
         Some(cpu) => {
             let all = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| is_allowed(*cpu));
             let all: Vec<String> = all.map(|cpu| cpu.to_string()).collect();
-            Err(Error::Option {
-                name: "cpus",
-                value: cpu.to_string(),
-                expected: format!("CPUs that this program may use: {}", all.join(", ")),
-            })
+            Err(Error::option(
+                "cpus",
+                cpu,
+                format!("CPUs that this program may use: {}", all.join(", ")),
+            ))
         }
     }
 }
@@ -184,11 +184,7 @@ fn check(cpus: &[usize]) -> Result<()> {
 fn check(cpus: &[usize]) -> Result<()> {
     match cpus.first() {
         None => Ok(()),
-        Some(cpu) => Err(Error::Option {
-            name: "cpus",
-            value: cpu.to_string(),
-            expected: "none: threads are pinned on Linux only".into(),
-        }),
+        Some(cpu) => Err(Error::option("cpus", cpu, "none: threads are pinned on Linux only")),
     }
 }
 

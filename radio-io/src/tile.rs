@@ -13,6 +13,7 @@ use radio_index::ReadPlan;
 
 use crate::columns::Columns;
 use crate::decode::Part;
+use crate::error::unreadable;
 use crate::fast::Slot;
 use crate::filling::Filling;
 use crate::ring::Ring;
@@ -51,12 +52,8 @@ impl Source {
         let file = storage.open(uri)?;
         // With the page index, pages before the wanted rows are not decoded.
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Tile {
-            path: uri.into(),
-            source,
-        };
         let bytes = file.get()?;
-        let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(|e| failed(e.into()))?;
+        let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(unreadable(uri.as_ref()))?;
         Ok(Self { file, metadata })
     }
 
@@ -274,11 +271,17 @@ impl Open {
 }
 
 /// Does what decodes a tile. The decoders are made for whole files: damaged ones can make them panic.
-pub(crate) fn guarded<T>(uri: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::Tile {
-            path: uri.into(),
-            source: "the decoder gave up: damaged".into(),
-        })
-    })
+pub(crate) fn guarded<T>(path: impl AsRef<Path>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(unreadable(path.as_ref())("the decoder gave up: damaged")))
+}
+
+/// The batches of a file of parquet's own reader, which may be damaged.
+#[cfg(feature = "hats")]
+pub(crate) fn guarded_batches(
+    path: &Path,
+    mut reader: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
+) -> impl Iterator<Item = Result<RecordBatch>> + use<> {
+    let path = path.to_owned();
+    std::iter::from_fn(move || guarded(&path, || reader.next().transpose().map_err(unreadable(&path))).transpose())
 }

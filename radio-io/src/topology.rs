@@ -79,11 +79,11 @@ impl Topology {
         let alive: BTreeSet<String> = alive.into_iter().map(Into::into).collect();
         let known: BTreeSet<String> = self.holders.values().flatten().cloned().collect();
         if alive.is_empty() || !alive.is_subset(&known) {
-            return Err(Error::Option {
-                name: "alive",
-                value: format!("{alive:?}"),
-                expected: format!("at least one node, and only nodes that hold tiles: {known:?}"),
-            });
+            return Err(Error::option(
+                "alive",
+                format!("{alive:?}"),
+                format!("at least one node, and only nodes that hold tiles: {known:?}"),
+            ));
         }
         let nodes: Vec<String> = alive.into_iter().collect();
         let parts = plan.slices().chunk_by(|a, b| a.uri() == b.uri());

@@ -14,7 +14,7 @@ use arrow_select::take::take;
 use super::FitsOptions;
 use super::file::{FitsFile, Hdu};
 use super::table::Table;
-use crate::Result;
+use crate::{Result, sky};
 
 struct Key {
     name: &'static str,
@@ -281,10 +281,7 @@ pub(super) fn annotated(field: Field, unit: &str, ucd: &str) -> Field {
 /// The pixel of a position in degrees, nside 64, NESTED; `None` off the sphere.
 pub(super) fn pixel(ra: f64, dec: f64) -> Option<i32> {
     const ORDER: u8 = 6;
-    let is_on_sky = ra.is_finite() && ra.abs() <= 720.0 && (-90.0..=90.0).contains(&dec);
-    let pixel =
-        is_on_sky.then(|| cdshealpix::nested::hash(ORDER, ra.rem_euclid(360.0).to_radians(), dec.to_radians()))?;
-    i32::try_from(pixel).ok()
+    i32::try_from(sky::pixel_of_row(ORDER, ra, dec)?).ok()
 }
 
 /// What stands behind the first hyphen of a DESI file's name: the survey, or for files of a tile the petal.

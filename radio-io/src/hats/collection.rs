@@ -288,13 +288,7 @@ impl Collection {
 
     /// Can all of it stand in a properties file?
     fn check(&self) -> Result<()> {
-        let error = |name, value: &str, expected: &str| {
-            Err(Error::Option {
-                name,
-                value: format!("{value:?}"),
-                expected: expected.into(),
-            })
-        };
+        let error = |name, value: &str, expected: &str| Err(Error::option(name, format!("{value:?}"), expected));
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if !self.name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !self.name.chars().all(is_name) {
             let expected = "letters, digits, '_', '-' and '.', a letter or digit first";
@@ -330,11 +324,11 @@ impl Collection {
         let mut rings = Vec::new();
         for &threshold in &self.margins_arcsec {
             if !names.insert(self.margin_name(threshold)) {
-                return Err(Error::Option {
-                    name: "margin_arcsec",
-                    value: format!("{threshold}, twice"),
-                    expected: "different margins".into(),
-                });
+                return Err(Error::option(
+                    "margin_arcsec",
+                    format!("{threshold}, twice"),
+                    "different margins",
+                ));
             }
             rings.push(Ring::new(threshold, sky)?);
         }

@@ -5,13 +5,7 @@ use crate::{Error, Result};
 
 /// The partitions in the order of the sky's curve, if they can be those of one catalogue.
 pub(super) fn check(partitions: &[Partition]) -> Result<Vec<Partition>> {
-    let error = |value: String, expected: &str| {
-        Err(Error::Option {
-            name: "partitions",
-            value,
-            expected: expected.into(),
-        })
-    };
+    let error = |value: String, expected: &str| Err(Error::option("partitions", value, expected));
     let name = |partition: &Partition| format!("order {}, pixel {}", partition.order, partition.pixel);
     if partitions.is_empty() {
         return error("empty".into(), "at least one partition");

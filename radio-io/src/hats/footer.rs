@@ -3,26 +3,22 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::errors::Result as Encoded;
-use parquet::file::metadata::{
-    FileMetaData, KeyValue, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
-};
+use parquet::file::metadata::{FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData};
 use parquet::file::writer::TrackedWrite;
 
 use super::leaf::Leaf;
 use super::put;
-use crate::{Error, Result};
+use crate::Result;
+use crate::error::not_written;
+use crate::write::{CREATED_BY, key_values};
 
 /// Writes both files into the folder `dataset` of a catalogue. Its columns are those of the leaf `like`.
 pub(super) fn write(dataset: &Path, leaves: &[Leaf], like: &Leaf) -> Result<()> {
     let write = |name: &str, leaves: &[Leaf]| {
         let path = dataset.join(name);
         let bytes = groups(leaves).and_then(|groups| footer(like, groups));
-        let bytes = bytes.map_err(|e| Error::Write {
-            path: path.clone(),
-            source: e.into(),
-        })?;
+        let bytes = bytes.map_err(not_written(&path))?;
         put(&path, &bytes)
     };
     write("_common_metadata", &[])?;
@@ -47,22 +43,11 @@ fn groups(leaves: &[Leaf]) -> Encoded<Vec<RowGroupMetaData>> {
 
 fn footer(like: &Leaf, groups: Vec<RowGroupMetaData>) -> Encoded<Vec<u8>> {
     let (about, schema) = (like.metadata().file_metadata(), like.schema());
-    let mut key_values: Vec<KeyValue> = schema
-        .metadata()
-        .iter()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
-        .collect();
-    // The same bytes each time.
-    key_values.sort_by(|a, b| a.key.cmp(&b.key));
-    key_values.push(KeyValue::new(
-        ARROW_SCHEMA_META_KEY.to_owned(),
-        encode_arrow_schema(&schema),
-    ));
     let about = FileMetaData::new(
         about.version(),
         groups.iter().map(RowGroupMetaData::num_rows).sum(),
-        Some(concat!("radio-io version ", env!("CARGO_PKG_VERSION")).to_owned()),
-        Some(key_values),
+        Some(CREATED_BY.to_owned()),
+        Some(key_values(&schema)),
         about.schema_descr_ptr(),
         about.column_orders().cloned(),
     );

@@ -12,7 +12,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 
-use super::{HEALPIX_29, Partition, catalogue, io, votable};
+use super::{HEALPIX_29, Partition, catalogue, votable};
+use crate::error::{io, unreadable};
+use crate::tile::{guarded, guarded_batches};
 use crate::{Error, Result, TileWriter};
 
 /// Rows of key columns that are decoded at once.
@@ -46,7 +48,7 @@ impl Leaf {
     fn open_file(path: &Path, partition: Partition) -> Result<Self> {
         let file = open(path)?;
         let bytes = file.metadata().map_err(io(path))?.len();
-        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(tile(path))?;
+        let footer = load(path, &file, ArrowReaderOptions::new())?;
         Ok(Self {
             partition,
             path: path.to_owned(),
@@ -151,16 +153,15 @@ impl Leaf {
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
             .build()
-            .map_err(tile(&self.path))?;
-        let path = self.path.clone();
-        Ok(reader.map(move |batch| batch.map_err(tile(&path))))
+            .map_err(unreadable(&self.path))?;
+        Ok(guarded_batches(&self.path, reader))
     }
 
     /// Copies some of its rows, which are ascending; of the other ones it reads no page.
     pub(super) fn copy(&self, rows: impl Iterator<Item = Range<u64>>, writer: &mut TileWriter) -> Result<()> {
         let file = open(&self.path)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = ArrowReaderMetadata::load(&file, options).map_err(tile(&self.path))?;
+        let footer = load(&self.path, &file, options)?;
         let groups = self.metadata().row_groups();
         let bytes: i64 = groups.iter().map(RowGroupMetaData::total_byte_size).sum();
         let row_bytes = (bytes.unsigned_abs() / self.partition.rows.max(1)).max(1);
@@ -172,9 +173,9 @@ impl Leaf {
             ))
             .with_batch_size((BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS as u64) as usize)
             .build()
-            .map_err(tile(&self.path))?;
-        for batch in reader {
-            writer.write(&batch.map_err(tile(&self.path))?)?;
+            .map_err(unreadable(&self.path))?;
+        for batch in guarded_batches(&self.path, reader) {
+            writer.write(&batch?)?;
         }
         Ok(())
     }
@@ -182,7 +183,7 @@ impl Leaf {
 
 /// Rows of a file, by its footer.
 pub(super) fn count_rows(path: &Path) -> Result<u64> {
-    let footer = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new()).map_err(tile(path))?;
+    let footer = load(path, &open(path)?, ArrowReaderOptions::new())?;
     Ok(rows_of(footer.metadata()))
 }
 
@@ -190,17 +191,15 @@ fn rows_of(metadata: &ParquetMetaData) -> u64 {
     metadata.file_metadata().num_rows().try_into().unwrap_or(0)
 }
 
+fn load(path: &Path, file: &File, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata> {
+    guarded(path, || {
+        ArrowReaderMetadata::load(file, options).map_err(unreadable(path))
+    })
+}
+
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => catalogue(path, "no such leaf, but there is a partition for it"),
         _ => io(path)(e),
     })
-}
-
-fn tile<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> Error + use<E> {
-    let path = path.to_owned();
-    move |source| Error::Tile {
-        path,
-        source: source.into(),
-    }
 }

@@ -37,11 +37,7 @@ struct Run {
 impl<'a> Ring<'a> {
     /// The rings for a threshold around the parts of the sky.
     pub(super) fn new(threshold_arcsec: f64, sky: &'a [Partition]) -> Result<Self> {
-        let error = |expected| Error::Option {
-            name: "margin_arcsec",
-            value: threshold_arcsec.to_string(),
-            expected,
-        };
+        let error = |expected| Error::option("margin_arcsec", threshold_arcsec, expected);
         if !(threshold_arcsec > 0.0 && threshold_arcsec.is_finite()) {
             return Err(error("a positive number".into()));
         }

@@ -54,13 +54,13 @@ pub use collection::{Collection, Margin, Report};
 pub use leaves::leaves;
 pub(crate) use votable::votable;
 
-use crate::write::{Part, WriteOptions, io};
-use crate::{Error, Result};
+use crate::error::io;
+pub(crate) use crate::sky::DEEPEST;
+use crate::write::{Part, WriteOptions};
+use crate::{Error, Result, sky};
 
 /// The column of the pixel of order 29 that a row lies in.
 pub(crate) const HEALPIX_29: &str = "_healpix_29";
-/// The order of those pixels, the deepest one of HEALPix in 64 bits.
-pub(crate) const DEEPEST: u8 = 29;
 
 /// One leaf of a catalogue: a HEALPix pixel with all of its rows.
 ///
@@ -141,14 +141,7 @@ impl PartialOrd for Partition {
 /// assert_eq!(healpix_29(0.0, 90.1), None);
 /// ```
 pub fn healpix_29(ra: f64, dec: f64) -> Option<i64> {
-    if !ra.is_finite() || !(-90.0..=90.0).contains(&dec) {
-        return None;
-    }
-    let ra = ra.rem_euclid(360.0);
-    // A tiny negative angle is rounded to 360 itself.
-    let ra = if ra < 360.0 { ra } else { 0.0 };
-    let pixel = cdshealpix::nested::hash(DEEPEST, ra.to_radians(), dec.to_radians());
-    i64::try_from(pixel).ok()
+    i64::try_from(sky::pixel(DEEPEST, ra, dec)?).ok()
 }
 
 /// Writes a small file; it appears when it is complete.

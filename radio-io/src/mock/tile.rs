@@ -20,7 +20,8 @@ use super::object::Painter;
 use super::redshift::{Redshift, measure};
 use super::target::{Class, Light, Target};
 use crate::Result;
-use crate::write::{Part, write};
+use crate::error::not_written;
+use crate::write::Part;
 
 /// Rows that are made and handed to the writer at once: 6 MB.
 const BATCH_ROWS: usize = 64;
@@ -60,7 +61,7 @@ impl TileMaker {
     /// Writes the tile of these targets; returns its size in bytes. The file appears when it is complete.
     pub(super) fn write(&self, path: &Path, targets: &[Target]) -> Result<u64> {
         let (part, file) = Part::create(path)?;
-        let file = self.encode(file, targets).map_err(write(path))?;
+        let file = self.encode(file, targets).map_err(not_written(path))?;
         part.complete(&file)
     }
 

@@ -11,8 +11,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::RepartitionOptions;
-use crate::hats::healpix_29;
-use crate::write::io;
+use crate::error::{io, unreadable};
+use crate::sky::{self, DEEPEST};
+use crate::tile::{guarded, guarded_batches};
 use crate::{Error, Result};
 
 /// One input file.
@@ -59,9 +60,10 @@ impl Input {
             .filter_map(|name| self.schema.index_of(name).ok());
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let reader = builder.with_projection(mask).with_batch_size(65_536).build();
+        let reader = reader.map_err(unreadable(&self.path))?;
         let mut keys = Vec::with_capacity(usize::try_from(self.rows).unwrap_or_default().min(1 << 24));
-        for batch in reader.map_err(unreadable(&self.path))? {
-            let batch = batch.map_err(unreadable(&self.path))?;
+        for batch in guarded_batches(&self.path, reader) {
+            let batch = batch?;
             self.add(&mut keys, &batch, columns)?;
         }
         Ok(keys)
@@ -97,7 +99,8 @@ impl Input {
                 // In the order in which they come.
                 None => 0,
             };
-            let pixel = position.and_then(|(ra, dec)| pixel(ra, dec));
+            let pixel = position.and_then(|(ra, dec)| sky::pixel_of_row(DEEPEST, ra, dec));
+            let pixel = pixel.map(|pixel| pixel as i64);
             keys.push(Key { pixel, id });
         }
         Ok(())
@@ -113,19 +116,9 @@ impl Input {
 
     /// Batches of all columns, of so many rows.
     pub(super) fn batches(&self, rows: usize) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-        let path = self.path.clone();
-        let reader = builder(&path)?
-            .with_batch_size(rows)
-            .build()
-            .map_err(unreadable(&path))?;
-        Ok(reader.map(move |batch| batch.map_err(unreadable(&path))))
+        let reader = builder(&self.path)?.with_batch_size(rows).build();
+        Ok(guarded_batches(&self.path, reader.map_err(unreadable(&self.path))?))
     }
-}
-
-/// The pixel of a position in degrees, ICRS; none where it is no position (fill values, NaN).
-fn pixel(ra: f64, dec: f64) -> Option<i64> {
-    let is_angle = (-360.0..=360.0).contains(&ra);
-    is_angle.then(|| healpix_29(ra, dec))?
 }
 
 impl KeyColumns {
@@ -180,13 +173,7 @@ pub(super) fn check_schemas(inputs: &[Input]) -> Result<()> {
 
 fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(io(path))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable(path))
-}
-
-fn unreadable<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> Error + use<E> {
-    let path = path.to_owned();
-    move |source| Error::Tile {
-        path,
-        source: source.into(),
-    }
+    guarded(path, || {
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable(path))
+    })
 }

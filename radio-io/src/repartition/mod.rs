@@ -23,8 +23,8 @@ use twox_hash::XxHash64;
 use self::keys::{Input, Key, KeyColumns};
 use self::partition::{Arrivals, Place};
 use self::spill::Spill;
+use crate::error::{io, not_written};
 use crate::hats::{HEALPIX_29, Partition, votable};
-use crate::write::{io, write};
 use crate::{Error, Result, TileWriter, WriteOptions};
 
 /// Says which inputs and options the tiles of a folder are of.
@@ -98,13 +98,7 @@ impl RepartitionOptions {
     }
 
     fn check(&self) -> Result<()> {
-        let option = |name, value: String, expected: &str| {
-            Err(Error::Option {
-                name,
-                value,
-                expected: expected.to_owned(),
-            })
-        };
+        let option = |name, value: String, expected: &str| Err(Error::option(name, value, expected));
         if self.partitioning.deepest() > 15 {
             return option(
                 "partitioning",
@@ -216,11 +210,11 @@ pub fn repartition(
     }
     let keys = keys.concat();
     if u32::try_from(keys.len()).is_err() {
-        return Err(Error::Option {
-            name: "inputs",
-            value: format!("{} rows", keys.len()),
-            expected: "fewer than 4,294,967,296 at a time".into(),
-        });
+        return Err(Error::option(
+            "inputs",
+            format!("{} rows", keys.len()),
+            "fewer than 4,294,967,296 at a time",
+        ));
     }
     let mut pixels: Vec<i64> = keys.iter().filter_map(|key| key.pixel).collect();
     pixels.par_sort_unstable();
@@ -325,7 +319,7 @@ impl Job<'_> {
         for input in self.inputs {
             for batch in input.batches(rows)? {
                 let batch = batch?;
-                let batch = self.with_pixels(&batch, row).map_err(write(&input.path))?;
+                let batch = self.with_pixels(&batch, row).map_err(not_written(&input.path))?;
                 let places = &self.places[row..row + batch.num_rows()];
                 let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
                 order.sort_by_key(|&at| places[at as usize].tile);
@@ -337,7 +331,8 @@ impl Job<'_> {
                     let piece = if rows.len() == batch.num_rows() {
                         batch.clone()
                     } else {
-                        take_record_batch(&batch, &UInt32Array::from(rows.to_vec())).map_err(write(&input.path))?
+                        take_record_batch(&batch, &UInt32Array::from(rows.to_vec()))
+                            .map_err(not_written(&input.path))?
                     };
                     spill.add(tile, piece, rows.len() as u64 * self.row_bytes)?;
                 }
@@ -390,7 +385,7 @@ impl Job<'_> {
         let mut writer = TileWriter::create(&path, self.schema.clone(), options)?;
         let pieces: Vec<&RecordBatch> = pieces.iter().collect();
         for rows in at.chunks(self.rows_of_chunk()) {
-            writer.write(&interleave_record_batch(&pieces, rows).map_err(write(&path))?)?;
+            writer.write(&interleave_record_batch(&pieces, rows).map_err(not_written(&path))?)?;
         }
         writer.finish()?;
         spill.remove(tile)
@@ -469,11 +464,7 @@ fn fingerprint(inputs: &[Input], options: &RepartitionOptions) -> String {
 
 /// Makes the folder ready, empty or of the same run, and locks it.
 fn begin(folder: &Path, fingerprint: &str) -> Result<File> {
-    let refuse = |expected: &str| Error::Option {
-        name: "folder",
-        value: folder.display().to_string(),
-        expected: expected.into(),
-    };
+    let refuse = |expected: &str| Error::option("folder", folder.display(), expected);
     fs::create_dir_all(folder).map_err(io(folder))?;
     let about = folder.join(ABOUT);
     let is_empty = fs::read_dir(folder).map_err(io(folder))?.next().is_none();

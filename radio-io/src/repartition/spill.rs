@@ -10,8 +10,8 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 
-use crate::write::io;
-use crate::{Error, Result};
+use crate::Result;
+use crate::error::{io, not_written, unreadable};
 
 /// What an array takes besides its values, about.
 const BYTES_OF_ARRAY: usize = 256;
@@ -71,32 +71,29 @@ impl Spill {
                 continue;
             }
             let path = self.file(tile);
-            let write = |source: arrow_schema::ArrowError| Error::Write {
-                path: path.clone(),
-                source: source.into(),
-            };
             let file = File::options()
                 .create(true)
                 .append(true)
                 .open(&path)
                 .map_err(io(&path))?;
-            let mut writer =
-                StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), &self.schema).map_err(write)?;
+            let mut writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), &self.schema)
+                .map_err(not_written(&path))?;
             // Small pieces together, since each has a header; large ones as they are, since a copy takes memory.
             let mut small: Vec<RecordBatch> = Vec::new();
             for piece in pieces {
                 small.push(piece);
                 if small.iter().map(RecordBatch::num_rows).sum::<usize>() >= self.rows_of_piece {
-                    let piece = concat_batches(&self.schema, &std::mem::take(&mut small)).map_err(write)?;
-                    writer.write(&piece).map_err(write)?;
+                    let piece =
+                        concat_batches(&self.schema, &std::mem::take(&mut small)).map_err(not_written(&path))?;
+                    writer.write(&piece).map_err(not_written(&path))?;
                 }
             }
             if !small.is_empty() {
                 writer
-                    .write(&concat_batches(&self.schema, &small).map_err(write)?)
-                    .map_err(write)?;
+                    .write(&concat_batches(&self.schema, &small).map_err(not_written(&path))?)
+                    .map_err(not_written(&path))?;
             }
-            writer.finish().map_err(write)?;
+            writer.finish().map_err(not_written(&path))?;
             writer.get_mut().flush().map_err(io(&path))?;
             self.is_on_disk[tile] = true;
         }
@@ -119,14 +116,10 @@ impl Spill {
                 reader: BufReader::with_capacity(1 << 20, file),
                 read: 0,
             };
-            let damaged = |source: arrow_schema::ArrowError| Error::Tile {
-                path: path.clone(),
-                source: source.into(),
-            };
             while left > 0 {
                 let before = reader.read;
-                for piece in StreamReader::try_new(&mut reader, None).map_err(damaged)? {
-                    pieces.push(piece.map_err(damaged)?);
+                for piece in StreamReader::try_new(&mut reader, None).map_err(unreadable(&path))? {
+                    pieces.push(piece.map_err(unreadable(&path))?);
                 }
                 left = left.saturating_sub(reader.read - before);
             }

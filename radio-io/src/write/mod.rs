@@ -9,7 +9,7 @@ mod scalars;
 mod shape;
 
 pub use options::{Profile, WriteOptions};
-pub(crate) use part::{Part, io};
+pub(crate) use part::Part;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -37,10 +37,13 @@ use self::codec::Codec;
 use self::lists::Lists;
 use self::scalars::Scalars;
 use self::shape::Shape;
+use crate::error::{io, not_written};
 use crate::{Error, Result, SpectrumColumns};
 
 /// Batches are put together to this many pages of each column, at least.
 const PAGES_OF_BATCH: u64 = 8;
+/// What footers name as the program that wrote them.
+pub(crate) const CREATED_BY: &str = concat!("radio-io version ", env!("CARGO_PKG_VERSION"));
 /// How often a filter of ids may say that one is there that is not.
 const FALSE_POSITIVES: f64 = 0.01;
 
@@ -127,7 +130,9 @@ impl TileWriter {
         let order = order(path, &schema, &options)?;
         let ids = ids(&schema).or(order.as_ref().map(|order| order.1));
         let written = Arc::new(shape::written(&schema, order.as_ref().map(|order| order.0.as_str())));
-        let columns = ArrowSchemaConverter::new().convert(&written).map_err(write(path))?;
+        let columns = ArrowSchemaConverter::new()
+            .convert(&written)
+            .map_err(not_written(path))?;
         let (part, file) = Part::create(path)?;
         let codec = Codec::new(options.profile).map_err(io(path))?;
         let mut file = TrackedWrite::new(Arc::new(file));
@@ -203,13 +208,13 @@ impl TileWriter {
         let file = Arc::clone(self.file.inner());
         ParquetMetaDataWriter::new_with_tracked(self.file, &metadata)
             .finish()
-            .map_err(write(&path))?;
+            .map_err(not_written(&path))?;
         // What it still held it has written when it was dropped, and said nothing.
         let mut end = [0; 4];
         let length = file.metadata().map_err(io(&path))?.len();
         let is_whole = file.read_exact_at(&mut end, length.saturating_sub(4)).is_ok() && &end == b"PAR1";
         if !is_whole {
-            return Err(write(&path)("the end could not be written: is the disk full?"));
+            return Err(not_written(&path)("the end could not be written: is the disk full?"));
         }
         let bytes = self.part.complete(&file)?;
         Ok(WrittenTile { rows: self.rows, bytes })
@@ -250,7 +255,8 @@ impl TileWriter {
         let Some((name, number)) = &self.order else {
             return Ok(());
         };
-        let numbers = arrow_cast::cast(batch.column(*number), &DataType::Int64).map_err(write(self.part.path()))?;
+        let numbers =
+            arrow_cast::cast(batch.column(*number), &DataType::Int64).map_err(not_written(self.part.path()))?;
         let numbers = numbers.as_primitive::<Int64Type>();
         let mut last = self.last;
         for row in 0..numbers.len() {
@@ -286,7 +292,7 @@ impl TileWriter {
         let batch = match &self.small[..] {
             [] => return Ok(()),
             [batch] => batch.clone(),
-            batches => concat_batches(&self.schema, batches).map_err(write(self.part.path()))?,
+            batches => concat_batches(&self.schema, batches).map_err(not_written(self.part.path()))?,
         };
         self.group.push(batch);
         self.group_bytes += self.small_bytes;
@@ -303,7 +309,7 @@ impl TileWriter {
         let batches = std::mem::take(&mut self.group);
         self.group_bytes = 0;
         let path = self.part.path().to_owned();
-        self.row_group(&batches).map_err(write(&path))
+        self.row_group(&batches).map_err(not_written(&path))
     }
 
     fn row_group(&mut self, batches: &[RecordBatch]) -> Encoded<()> {
@@ -408,18 +414,6 @@ impl TileWriter {
     }
 
     fn metadata(&mut self) -> ParquetMetaData {
-        let key_values = self
-            .written
-            .metadata()
-            .iter()
-            .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-        let mut key_values: Vec<KeyValue> = key_values.collect();
-        // The same bytes each time.
-        key_values.sort_by(|a, b| a.key.cmp(&b.key));
-        key_values.push(KeyValue::new(
-            ARROW_SCHEMA_META_KEY.to_owned(),
-            encode_arrow_schema(&self.written),
-        ));
         let orders = self.columns.columns().iter().map(|column| {
             let sort = ColumnOrder::sort_order_for_type(
                 column.logical_type_ref(),
@@ -431,8 +425,8 @@ impl TileWriter {
         let about = FileMetaData::new(
             1,
             self.rows as i64,
-            Some(concat!("radio-io version ", env!("CARGO_PKG_VERSION")).to_owned()),
-            Some(key_values),
+            Some(CREATED_BY.to_owned()),
+            Some(key_values(&self.written)),
             self.columns.clone(),
             Some(orders.collect()),
         );
@@ -452,6 +446,20 @@ impl std::fmt::Debug for TileWriter {
             .field("rows", &self.rows_so_far())
             .finish_non_exhaustive()
     }
+}
+
+/// A schema's metadata for a footer, for Arrow and for other readers; the same bytes each time.
+pub(crate) fn key_values(schema: &Schema) -> Vec<KeyValue> {
+    let metadata = schema.metadata().iter();
+    let mut key_values: Vec<KeyValue> = metadata
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
+        .collect();
+    key_values.sort_by(|a, b| a.key.cmp(&b.key));
+    key_values.push(KeyValue::new(
+        ARROW_SCHEMA_META_KEY.to_owned(),
+        encode_arrow_schema(schema),
+    ));
+    key_values
 }
 
 /// The column that rows are in order of, and its number.
@@ -518,15 +526,4 @@ fn bytes_of(batch: &RecordBatch) -> u64 {
         .iter()
         .map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
     bytes.sum::<usize>() as u64
-}
-
-/// A cause of not writing a file.
-pub(crate) fn write<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
-    path: &Path,
-) -> impl FnOnce(E) -> Error + use<E> {
-    let path = path.to_owned();
-    move |source| Error::Write {
-        path,
-        source: source.into(),
-    }
 }

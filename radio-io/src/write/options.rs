@@ -73,7 +73,7 @@ impl WriteOptions {
 
     /// The column that the rows are in order of: of whole numbers, or text of digits. Default: the id, where the tile has one.
     pub fn with_sorted_by(mut self, column: impl Into<String>) -> Self {
-        self.sorted_by = Some(column.into());
+        (self.sorted_by, self.is_sorted) = (Some(column.into()), true);
         self
     }
 
@@ -84,13 +84,7 @@ impl WriteOptions {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let option = |name, value: u64| {
-            Err(Error::Option {
-                name,
-                value: value.to_string(),
-                expected: "at least 1".into(),
-            })
-        };
+        let option = |name, value: u64| Err(Error::option(name, value, "at least 1"));
         if self.row_group_bytes == 0 {
             return option("row_group_bytes", 0);
         }

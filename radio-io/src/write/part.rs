@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::error::io;
 
 /// A file that is written under another name beside its place, and moved there. Dropped before, it leaves nothing behind, and what was in its
 /// place stays.
@@ -67,9 +68,4 @@ impl Drop for Part {
             let _ = fs::remove_file(&self.part);
         }
     }
-}
-
-pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Io { path, source }
 }

@@ -182,6 +182,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(31), ..ProptestConfig::with_cases(150) })]
+
+    /// A damaged file is divided, or an error that names it: never a panic, and never a tile that cannot be read.
+    #[test]
+    fn damage_is_an_error_or_harmless(places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), cut in prop::option::of(any::<prop::sample::Index>())) {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = (0..60).map(|i| (i, Some(i as f64 * 6.0), i as f64 - 30.0)).collect();
+        let inputs = inputs(&folder.path().join("in"), &[rows], 5);
+        let mut bytes = fs::read(&inputs[0]).unwrap();
+        for (place, byte) in places {
+            let place = place.index(bytes.len());
+            bytes[place] ^= byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        fs::write(&inputs[0], bytes).unwrap();
+        let out = folder.path().join("out");
+        match repartition(&inputs, &out, &RepartitionOptions::default(), |_, _| {}) {
+            Ok(done) => done.tiles.iter().for_each(|tile| drop(read(&out.join(tile.file())))),
+            Err(error) => prop_assert!(error.to_string().contains(".parquet"), "{error}"),
+        }
+    }
+}
+
 fn survey() -> Vec<Vec<Row>> {
     let position = |i: i64| (Some((i * 37 % 360) as f64), (i * 53 % 170 - 85) as f64);
     (0..4)
