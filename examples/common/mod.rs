@@ -14,7 +14,7 @@ use arrow_array::types::{Float64Type, Int64Type, UInt32Type};
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::ArrayView2;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use radio_index::{AnomalyScore, ReadPlan};
+use radio_index::{AnomalyScore, PixelSummary, ReadPlan};
 use radio_io::{ReadOptions, Reader, SpectrumBatch};
 use radio_models::{Part, Position, Tokens};
 use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
@@ -64,6 +64,20 @@ pub(crate) fn part_of(plan: &ReadPlan, part: Part, seed: u64, split: Split) -> R
             .iter()
             .filter_map(|slice| Some((slice.uri().into(), plan.tile(slice.uri())?.clone()))),
     )
+}
+
+/// How many pixels of the spectra of a plan are good: what only a look at each can tell.
+pub(crate) fn pixels(plan: &ReadPlan) -> Result<PixelSummary> {
+    let mut pixels = PixelSummary::default();
+    // Slice by slice, since tiles of several dialects do not go into one pass.
+    for slice in plan.slices() {
+        for batch in Reader::new(&ReadPlan::from_iter([slice.clone()]), ReadOptions::default())? {
+            for spectrum in batch?.spectra() {
+                pixels.add(spectrum.flux, spectrum.ivar, spectrum.mask);
+            }
+        }
+    }
+    Ok(pixels)
 }
 
 /// What tells a plan from others.

@@ -9,17 +9,20 @@
 //! not be found out. `--since OLD.json` tells what changed since an older `datasheet.json`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
-use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use radio_datasheet::{Document, check, diff};
 use radio_index::blocking::Index;
-use radio_index::{Depth, SyncOptions};
+use radio_index::{Depth, Selection, SyncOptions};
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+#[path = "../common/mod.rs"]
+pub(crate) mod common;
+
+pub(crate) use common::Result;
+use common::pixels;
 
 /// Compares a datasheet with the index and the tiles that it describes.
 #[derive(Debug, Parser)]
@@ -51,7 +54,7 @@ enum Look {
     Stat,
     /// Rows, columns and types
     Footer,
-    /// Key columns, row by row
+    /// Key columns, row by row, and the pixels of all spectra
     Content,
 }
 
@@ -95,7 +98,19 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             }
         }
     }
-    let report = check(&options.dir, &index.summary()?)?;
+    let mut summary = index.summary()?;
+    if let (Look::Content, Some(stated)) = (options.depth, document(&options.dir)?.summary.pixels) {
+        // An index counts no pixels, and a datasheet may have been made of some spectra only.
+        if stated.spectra == summary.catalogue.rows {
+            summary.pixels = Some(pixels(&index.plan(&Selection::all())?)?);
+        } else {
+            eprintln!(
+                "pixels of {} spectra are not counted again, since there are others",
+                stated.spectra
+            );
+        }
+    }
+    let report = check(&options.dir, &summary)?;
     is_true &= report.is_true();
     if options.json {
         print!("{}", report.to_json());
@@ -107,11 +122,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         print!("{report}");
     }
     if let Some(old) = &options.since {
-        let read = |path: &PathBuf| -> Result<Document> {
-            let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-            Ok(Document::from_json(&text)?)
-        };
-        let changes = diff(&read(old)?, &read(&options.dir.join(Document::FILE_NAME))?);
+        let changes = diff(&read(old)?, &document(&options.dir)?);
         if options.json {
             println!("{}", serde_json::to_string(&changes)?);
         } else {
@@ -119,4 +130,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     Ok(is_true)
+}
+
+fn document(dir: &Path) -> Result<Document> {
+    read(&dir.join(Document::FILE_NAME))
+}
+
+fn read(path: &Path) -> Result<Document> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(Document::from_json(&text).map_err(|e| format!("{}: {e}", path.display()))?)
 }

@@ -15,11 +15,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use radio_datasheet::{Answers, Datasheet, Document, Summary};
 use radio_index::blocking::Index;
 use radio_index::{KeyColumns, PixelSummary, Selection, SyncOptions};
-use radio_io::{ReadOptions, Reader};
 
 #[allow(dead_code, reason = "its main function is not called here")]
 #[path = "main.rs"]
 mod datasheet_check;
+
+use datasheet_check::common::pixels;
 
 fn check(out: &Path, arguments: &[&str]) -> bool {
     let tiles = out.join("tiles");
@@ -93,6 +94,27 @@ fn what_drifts_is_found() {
     let empty = tempfile::tempdir().unwrap();
     let options = ["datasheet_check", "--dir", empty.path().to_str().unwrap()];
     assert!(datasheet_check::run(&datasheet_check::Options::parse_from(options)).is_err());
+}
+
+#[test]
+fn pixels_are_counted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let mut summary = survey(out, 60);
+    let index = Index::open(&format!("sqlite:{}", out.join("index.db").display())).unwrap();
+    let counted = pixels(&index.plan(&Selection::all()).unwrap()).unwrap();
+    let write = |summary: &Summary| Datasheet::new(summary, &Answers::default()).write(out).unwrap();
+    fs::remove_file(out.join("DATA_README.md")).unwrap();
+    summary.pixels = Some(counted);
+    write(&summary);
+    assert!(check(out, &["--depth", "content"]));
+    // As if a pixel of a tile had been masked since, and nothing else were changed.
+    let mut other = counted;
+    other.masked -= 1;
+    summary.pixels = Some(other);
+    write(&summary);
+    assert!(check(out, &["--depth", "footer"]));
+    assert!(!check(out, &["--depth", "content"]));
 }
 
 /// All Parquet files below a folder, and every batch of these columns in them.
@@ -237,12 +259,7 @@ fn check_figures(summary: &Summary, folder: &Path, [ra, dec, z]: [&str; 3]) {
 
 /// Pixels as radio-io reads them against Arrow's own reading.
 fn check_pixels(index: &Index, folder: &Path) {
-    let mut read = PixelSummary::default();
-    for batch in Reader::new(&index.plan(&Selection::all()).unwrap(), ReadOptions::default()).unwrap() {
-        for spectrum in batch.unwrap().spectra() {
-            read.add(spectrum.flux, spectrum.ivar, spectrum.mask);
-        }
-    }
+    let read = pixels(&index.plan(&Selection::all()).unwrap()).unwrap();
     let mut expected = PixelSummary::default();
     for batch in batches(folder, &["flux", "ivar", "mask"]) {
         let column = |name: &str| -> Vec<f64> {

@@ -16,15 +16,15 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use radio_datasheet::{Answers, Datasheet};
 use radio_index::blocking::Index;
-use radio_index::{KeyColumns, PixelSummary, Selection, SyncOptions};
+use radio_index::{KeyColumns, Selection, SyncOptions};
 use radio_io::fits::{self, FitsOptions};
-use radio_io::{Partitioning, Profile, ReadOptions, Reader, RepartitionOptions, TileWriter, WriteOptions, repartition};
+use radio_io::{Partitioning, Profile, RepartitionOptions, TileWriter, WriteOptions, repartition};
 
 #[path = "../common/mod.rs"]
 mod common;
 
 pub(crate) use common::Result;
-use common::{end, progress};
+use common::{end, pixels, progress};
 
 /// Makes tiles, an index and a datasheet of FITS files.
 #[derive(Debug, Parser)]
@@ -109,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         eprintln!("  left out: {tile}: {reason}");
     }
     let mut summary = index.summary()?;
-    summary.pixels = Some(pixels(&index, &tiles, &surveys)?);
+    summary.pixels = Some(pixels(&index.plan(&Selection::all())?)?);
     let path = Datasheet::new(&summary, &answers)
         .fact(
             "Source",
@@ -198,18 +198,4 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// How many pixels are good: what only a look at every spectrum can tell.
-fn pixels(index: &Index, tiles: &Path, surveys: &BTreeMap<&'static str, Vec<PathBuf>>) -> Result<PixelSummary> {
-    let mut pixels = PixelSummary::default();
-    for survey in surveys.keys() {
-        let plan = index.plan(&Selection::all().under(&tiles.join(survey).canonicalize()?))?;
-        for batch in Reader::new(&plan, ReadOptions::default())? {
-            for spectrum in batch?.spectra() {
-                pixels.add(spectrum.flux, spectrum.ivar, spectrum.mask);
-            }
-        }
-    }
-    Ok(pixels)
 }

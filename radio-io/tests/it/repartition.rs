@@ -88,7 +88,8 @@ fn run(inputs: &[PathBuf], folder: &Path, options: &RepartitionOptions) -> Repar
     done
 }
 
-fn read(path: &Path) -> RecordBatch {
+/// All rows of a tile, by parquet's own reader.
+pub(crate) fn read(path: &Path) -> RecordBatch {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let schema = builder.schema().clone();
     let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
