@@ -37,8 +37,8 @@ use fit::{Fit, fit};
 ///
 /// A bright spectrum shows the limits of the model, a faint one only its noise; a raw score is therefore mostly a measure of
 /// brightness. [`calibrated`](Self::calibrated) scores are in standard deviations of the scores of spectra with the same S/N.
-/// Of the first three of them is the **combined** score: the first one and half of each of the others, calibrated again. No kind of anomaly is
-/// lost to it, as blends are to chi2.
+/// Of the first three of them is the **combined** score: the first one and half of each of the others, calibrated again. What chi2 takes for
+/// normal, such as blends, counts in it, too.
 /// Bad pixels have no influence, whatever stands in them.
 ///
 /// # Examples
