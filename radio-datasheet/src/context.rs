@@ -22,7 +22,7 @@ pub(crate) struct Context<'a> {
     redshifts: Redshifts,
     sky: Sky,
     /// None where no spectrum was read.
-    pixels: Option<Pixels>,
+    pixels: Option<PixelSummary>,
     anomaly_runs: Vec<Run<'a>>,
     group_runs: Vec<Run<'a>>,
     /// By name.
@@ -50,7 +50,7 @@ impl<'a> Context<'a> {
                 pixels: summary.sky.pixels.len(),
                 square_degrees: summary.sky.area_square_degrees(),
             },
-            pixels: summary.pixels.as_ref().map(Pixels::new),
+            pixels: summary.pixels,
             anomaly_runs: runs(&summary.anomaly_runs),
             group_runs: runs(&summary.group_runs),
             figures: figures
@@ -311,33 +311,6 @@ fn spread(spread: &Spread) -> impl Iterator<Item = Part<'_>> {
         below: edge(part),
         rows,
     })
-}
-
-#[derive(Debug, Serialize)]
-struct Pixels {
-    spectra: u64,
-    dead: u64,
-    pixels: u64,
-    good: u64,
-    flux_not_finite: u64,
-    ivar_not_finite: u64,
-    ivar_not_positive: u64,
-    masked: u64,
-}
-
-impl Pixels {
-    fn new(pixels: &PixelSummary) -> Self {
-        Self {
-            spectra: pixels.spectra,
-            dead: pixels.dead,
-            pixels: pixels.pixels,
-            good: pixels.good,
-            flux_not_finite: pixels.flux_not_finite,
-            ivar_not_finite: pixels.ivar_not_finite,
-            ivar_not_positive: pixels.ivar_not_positive,
-            masked: pixels.masked,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]

@@ -187,10 +187,10 @@ impl Reader<'_> {
         for (column, edges) in SPREADS {
             let missing =
                 |of: &[(String, u64)]| of.iter().find(|(name, _)| name == column).map_or(0, |(_, rows)| *rows);
-            let there = of.rows - missing(&of.nulls) - missing(&of.fills);
+            let there = of.rows.saturating_sub(missing(&of.nulls) + missing(&of.fills));
             let (mut counts, mut last) = (Vec::new(), 0);
             for below in edges.map(|_| next()).into_iter().chain([there]) {
-                counts.push(below - last);
+                counts.push(below.saturating_sub(last));
                 last = below;
             }
             if there > 0 {
