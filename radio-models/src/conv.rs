@@ -3,15 +3,14 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use ndarray::{ArrayViewMut2, ArrayViewMut3};
 
 use crate::autoencoder::{Autoencoder, VALIDATION, fits, parts, read_into, squares};
 use crate::error::{Error, Result};
-use crate::layers::Parameters;
+use crate::layers::{Parameters, relu};
 use crate::model::{About, Model, Sizes, check_sizes, upload};
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, good};
 use crate::trainer::TrainerOptions;
 
 /// More leave one place of any spectrum.
@@ -315,7 +314,7 @@ impl Autoencoder for ConvAutoencoder {
     fn loss(&self, tokens: &Tokens<'_>, sigma_floor: f32, _draw: u64) -> Result<Option<(Tensor<1>, usize)>> {
         self.fits(tokens)?;
         let weights = tokens.weights(sigma_floor);
-        let good = weights.iter().filter(|&&weight| weight > 0.0).count();
+        let good = good(&weights);
         if good == 0 {
             return Ok(None);
         }

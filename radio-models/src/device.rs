@@ -96,6 +96,11 @@ fn tch(_name: &str, card: Option<usize>) -> Result<Device> {
     Ok(card.map_or_else(Device::libtorch, Device::libtorch_cuda))
 }
 
+/// Is it LibTorch on the CPU, with or without autodiff?
+pub(crate) fn is_tch_cpu(device: &Device) -> bool {
+    tch("tch", None).is_ok_and(|tch| device.clone().inner() == tch)
+}
+
 #[cfg(not(feature = "tch"))]
 fn tch(name: &str, _card: Option<usize>) -> Result<Device> {
     Err(feature_off(name, "tch"))

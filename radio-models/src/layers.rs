@@ -2,11 +2,14 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
+use burn::tensor::activation;
 use burn::tensor::module::layer_norm;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
+
+use crate::device::is_tch_cpu;
 
 /// How exact the numbers of matrix products are. Weights, sums over pixels and the optimizer have 32 bits always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,18 @@ impl Precision {
             (Self::Mixed, Some(bias)) => self.product(x, layer.weight.val()) + bias.val().unsqueeze(),
         }
     }
+}
+
+/// max(x, 0).
+///
+/// burn goes back through it by filling a mask with 0, which LibTorch does number by number on the CPU: a product with 0 or 1
+/// is vectorised.
+pub(crate) fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.is_autodiff() && is_tch_cpu(&x.device()) {
+        let kept = activation::relu(x.clone().detach()).sign();
+        return x * kept;
+    }
+    activation::relu(x)
 }
 
 /// Makes the parameters of one model, in the order of the signal.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayView3, CowArray, Ix2, Ix3, s};
+use rayon::prelude::*;
 
 use crate::error::{Result, check_shape};
 
@@ -181,19 +182,28 @@ impl<'a> Tokens<'a> {
     }
 
     /// A number for each pixel, row-major, from its value and error.
-    fn pixels(&self, number: impl Fn(f32, f32) -> f32) -> Vec<f32> {
-        match (self.values.as_slice(), self.errors.as_slice()) {
-            // Side by side in memory, as they mostly are: many at once.
-            (Some(values), Some(errors)) => values.iter().zip(errors).map(|(&y, &s)| number(y, s)).collect(),
-            _ => self
-                .values
-                .iter()
-                .zip(&self.errors)
-                .map(|(&y, &s)| number(y, s))
-                .collect(),
-        }
+    fn pixels(&self, number: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+        let (Some(values), Some(errors)) = (self.values.as_slice(), self.errors.as_slice()) else {
+            let pixels = self.values.iter().zip(&self.errors);
+            return pixels.map(|(&y, &s)| number(y, s)).collect();
+        };
+        // Side by side in memory, as they mostly are: many at once.
+        let mut numbers = vec![0.0; values.len()];
+        let pixels = values.par_chunks(AT_ONCE).zip(errors.par_chunks(AT_ONCE));
+        let work = numbers.par_chunks_mut(AT_ONCE).zip(pixels);
+        work.for_each(|(numbers, (values, errors))| {
+            let pixels = values.iter().zip(errors);
+            numbers
+                .iter_mut()
+                .zip(pixels)
+                .for_each(|(n, (&y, &s))| *n = number(y, s));
+        });
+        numbers
     }
 }
+
+/// Pixels that one thread takes at a time.
+const AT_ONCE: usize = 1 << 16;
 
 /// The largest value that a model sees, in units of the scale of a spectrum: a larger one is an outlier or a fill value
 /// (1e20), of which a single one would own a whole training.
@@ -217,6 +227,14 @@ pub(crate) fn weight(value: f32, sigma: f32, sigma_floor: f32) -> f32 {
     } else {
         0.0
     }
+}
+
+/// How many pixels weigh something.
+pub(crate) fn good(weights: &[f32]) -> usize {
+    let parts = weights.par_chunks(AT_ONCE);
+    // In 32 bits: as many at once as there are weights.
+    let good = parts.map(|weights| weights.iter().map(|&weight| u32::from(weight > 0.0)).sum::<u32>());
+    good.map(|good| good as usize).sum()
 }
 
 /// Does this pixel count?

@@ -3,10 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::MaskedAutoencoderConfig;
-use crate::layers::{Norm, Parameters, Precision};
+use crate::layers::{Norm, Parameters, Precision, relu};
 
 /// Attention and two linear layers, each added to what came in, each after a normalisation.
 #[derive(Module, Debug)]

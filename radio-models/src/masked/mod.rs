@@ -14,7 +14,7 @@ use crate::autoencoder::{Autoencoder, VALIDATION, fits, parts, read_into, square
 use crate::error::{Error, Result};
 use crate::layers::{Norm, Parameters};
 use crate::model::{About, Model, Sizes, check_sizes, read, upload};
-use crate::tokens::{Tokens, masked, weight};
+use crate::tokens::{Tokens, good, masked, weight};
 use crate::trainer::TrainerOptions;
 use attention::{Block, linear};
 use codes::Codes;
@@ -337,7 +337,7 @@ impl Autoencoder for MaskedAutoencoder {
         self.fits(tokens)?;
         let view = View::at_random(&self.about.config, tokens, draw);
         let weights = view.asked.pixels(tokens, |y, s| weight(y, s, sigma_floor));
-        let good = weights.iter().filter(|&&weight| weight > 0.0).count();
+        let good = good(&weights);
         if good == 0 {
             return Ok(None);
         }

@@ -1,5 +1,7 @@
 //! What the encoder sees of a batch, and what the decoder is asked for.
 
+use rayon::prelude::*;
+
 use super::MaskedAutoencoderConfig;
 use crate::hash::scramble;
 use crate::tokens::Tokens;
@@ -61,6 +63,9 @@ impl View {
     }
 }
 
+/// Rows that one thread takes at a time.
+const ROWS_AT_ONCE: usize = 8;
+
 /// Some tokens of each of `n` rows, in `k` places.
 pub(super) struct Places {
     /// Places of a row, `k`.
@@ -95,17 +100,17 @@ impl Places {
     }
 
     /// A number for each pixel, from its value and error, `(n, k, p)`; 0 in places that are left over.
-    pub(super) fn pixels(&self, tokens: &Tokens<'_>, number: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    pub(super) fn pixels(&self, tokens: &Tokens<'_>, number: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
         let (values, errors, patch) = (tokens.values(), tokens.errors(), tokens.patch());
-        let mut pixels = Vec::with_capacity(self.tokens.len() * patch);
-        for row in 0..self.rows() {
-            for &token in self.of_row(row) {
+        let mut pixels = vec![0.0; self.tokens.len() * patch];
+        let rows = pixels.par_chunks_exact_mut((self.per_row * patch).max(1)).enumerate();
+        rows.with_min_len(ROWS_AT_ONCE).for_each(|(row, pixels)| {
+            for (&token, pixels) in self.of_row(row).iter().zip(pixels.chunks_exact_mut(patch)) {
                 let at = ndarray::s![row, token, ..];
                 let token = values.slice(at).into_iter().zip(errors.slice(at));
-                pixels.extend(token.map(|(&y, &s)| number(y, s)));
+                pixels.iter_mut().zip(token).for_each(|(n, (&y, &s))| *n = number(y, s));
             }
-            pixels.resize((row + 1) * self.per_row * patch, 0.0);
-        }
+        });
         pixels
     }
 

@@ -3,11 +3,10 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use serde::{Deserialize, Serialize};
 
 use super::GraphSageConfig;
-use crate::layers::{Norm, Parameters, Precision};
+use crate::layers::{Norm, Parameters, Precision, relu};
 
 /// What a layer makes of the numbers of a node's neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
