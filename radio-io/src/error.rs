@@ -122,6 +122,29 @@ pub enum Error {
         /// The card, column or row, what is wrong with it, and what to do.
         reason: String,
     },
+    /// A node of a cluster does not do what it was asked for.
+    #[cfg(feature = "cluster")]
+    #[error("node {node}: {reason}")]
+    Node {
+        /// Its name.
+        node: String,
+        /// What it says.
+        reason: String,
+    },
+    /// A node of a cluster stays away, and rows are on no other.
+    #[cfg(feature = "cluster")]
+    #[error(
+        "node {node} stays away, and {} are on no other node that is there: {reason}",
+        few(tiles)
+    )]
+    Away {
+        /// Its name.
+        node: String,
+        /// The tiles that nobody else has, of those that are read next.
+        tiles: Vec<PathBuf>,
+        /// What was heard of it last.
+        reason: String,
+    },
     /// A tile could not be written.
     #[error("{}: not written", path.display())]
     Write {
@@ -140,6 +163,21 @@ impl Error {
             value: value.to_string(),
             expected: expected.into(),
         }
+    }
+}
+
+/// The first few of many tiles.
+#[cfg(feature = "cluster")]
+fn few(tiles: &[PathBuf]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = tiles
+        .iter()
+        .take(SHOWN)
+        .map(|tile| tile.display().to_string())
+        .collect();
+    match tiles.len().saturating_sub(SHOWN) {
+        0 => format!("tiles {}", shown.join(", ")),
+        more => format!("tiles {} and {more} more", shown.join(", ")),
     }
 }
 

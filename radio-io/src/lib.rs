@@ -26,6 +26,8 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `cluster` | `cluster`: the same plan on several nodes, whose workers read the tiles that they hold | no |
+//! | `datafusion` | a plan as a table of DataFusion | no |
 //! | `fits` | `fits`: DESI and SDSS spectra, redshifts and catalogues out of FITS files | no |
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
@@ -42,6 +44,8 @@ mod balance;
 mod batch;
 mod budget;
 mod cache;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod columns;
 mod decode;
 mod error;

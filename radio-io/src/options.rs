@@ -79,7 +79,8 @@ pub enum BadTiles {
 ///   overlaps flux is the mean weighted by inverse variance, masks are OR'd and cleared where the joined inverse variance is
 ///   above 0 (for DESI 7781 pixels from 3600 Å, as its coaddition over cameras makes them). The grid is that of
 ///   the first row; a row with another one is an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SpectrumColumns {
     /// Linkage key: an integer, or a string of digits. Default: `targetid`, `TARGETID`, `object_id`.

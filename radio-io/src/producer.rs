@@ -273,8 +273,13 @@ impl Producer {
         if self.options.bad_tiles == BadTiles::Fail {
             return Err(error.into());
         }
-        let (path, rows) = (PathBuf::from(&*piece.uri), rows as u64);
-        Ok(self.sender.send(Event::Skipped(SkippedTile { path, rows, error }))?)
+        let skipped = SkippedTile {
+            path: PathBuf::from(&*piece.uri),
+            rows: rows as u64,
+            first_row: piece.numbers().next().unwrap_or_default(),
+            error,
+        };
+        Ok(self.sender.send(Event::Skipped(skipped))?)
     }
 
     /// Pixels of every row, where all share a grid; otherwise 0.

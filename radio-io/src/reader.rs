@@ -9,7 +9,7 @@ use radio_index::ReadPlan;
 
 use crate::budget::rows_at_once;
 use crate::metrics::Counters;
-use crate::order::{rows_of_rank, windows};
+use crate::order::{Window, rows_of_rank, windows};
 use crate::producer::Producer;
 use crate::queue::{Event, Receiver, queue};
 use crate::stream::BatchStream;
@@ -58,6 +58,8 @@ pub struct SkippedTile {
     pub path: PathBuf,
     /// Rows of the plan that were left out.
     pub rows: u64,
+    /// Number in the tile of the first row of the piece that was left out first.
+    pub first_row: u64,
     /// What was wrong; the first of several things.
     pub error: Error,
 }
@@ -89,27 +91,8 @@ impl Reader {
     }
 
     fn start(plan: &ReadPlan, mut options: ReadOptions, state: State) -> Result<Self> {
-        let wrong = |name, value: u64, expected| {
-            let value = value.to_string();
-            Err(Error::option(name, value, expected))
-        };
-        if plan.rows() > MOST_ROWS {
-            return wrong("rows of the plan", plan.rows(), format!("at most {MOST_ROWS}"));
-        }
-        if options.rank >= options.world.get() {
-            return wrong(
-                "rank",
-                options.rank,
-                format!("less than world, which is {}", options.world),
-            );
-        }
+        let (rows, _) = extent(plan, &options, &state)?;
         let batch_rows = options.batch_rows.get() as u64;
-        let rows = rows_of_rank(plan, &options);
-        let batches = rows.div_ceil(batch_rows);
-        if state.batch() > batches {
-            let reason = "it is behind the last batch";
-            return Err(Error::OtherState { reason });
-        }
         // No batch has more rows than there are.
         if let Some(most) = usize::try_from(rows).ok().and_then(NonZeroUsize::new) {
             options.batch_rows = options.batch_rows.min(most);
@@ -119,6 +102,35 @@ impl Reader {
         let at_once = rows_at_once(&options, &runtime);
         let start = state.batch().saturating_mul(batch_rows);
         let windows = windows(plan.clone(), &options, start, at_once);
+        Self::spawn(plan, options, runtime, state, rows, windows)
+    }
+
+    /// Reads windows that were planned elsewhere: their rows in their order. All of them are rows of the plan.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of_windows(plan: &ReadPlan, options: ReadOptions, windows: Vec<Window>) -> Result<Self> {
+        let rows = windows.iter().map(|window| window.order.len() as u64).sum();
+        let runtime = options.runtime.clone().map_or_else(Runtime::shared, Ok)?;
+        let state = State::new(plan, &options);
+        Self::spawn(
+            Arc::new(plan.clone()),
+            options,
+            runtime,
+            state,
+            rows,
+            windows.into_iter(),
+        )
+    }
+
+    fn spawn(
+        plan: Arc<ReadPlan>,
+        options: ReadOptions,
+        runtime: Runtime,
+        state: State,
+        rows: u64,
+        windows: impl Iterator<Item = Window> + Send + 'static,
+    ) -> Result<Self> {
+        let batch_rows = options.batch_rows.get() as u64;
+        let batches = rows.div_ceil(batch_rows);
         let (sender, events) = queue();
         let counters = Arc::new(Counters::default());
         let producer = Producer::new(plan, options, runtime, sender, counters.clone(), state.batch()..batches);
@@ -190,13 +202,6 @@ impl Reader {
         self.state.batch().saturating_mul(self.batch_rows).min(self.rows)
     }
 
-    fn skip(&mut self, tile: SkippedTile) {
-        match self.skipped.iter_mut().find(|known| known.path == tile.path) {
-            Some(known) => known.rows += tile.rows,
-            None => self.skipped.push(tile),
-        }
-    }
-
     fn take(&mut self, number: u64, batch: &SpectrumBatch, waited: Duration) {
         let metrics = &mut self.metrics;
         if metrics.batches == 0 {
@@ -208,6 +213,37 @@ impl Reader {
         metrics.rows += batch.len() as u64;
         metrics.bytes += batch.bytes();
         self.state = self.state.at(number + 1);
+    }
+}
+
+/// Rows of a whole pass, and its batches.
+///
+/// # Errors
+///
+/// [`Error::Option`] for a plan or a rank that cannot be, [`Error::OtherState`] for a state that is behind the last batch.
+pub(crate) fn extent(plan: &ReadPlan, options: &ReadOptions, state: &State) -> Result<(u64, u64)> {
+    if plan.rows() > MOST_ROWS {
+        let most = format!("at most {MOST_ROWS}");
+        return Err(Error::option("rows of the plan", plan.rows(), most));
+    }
+    if options.rank >= options.world.get() {
+        let expected = format!("less than world, which is {}", options.world);
+        return Err(Error::option("rank", options.rank, expected));
+    }
+    let rows = rows_of_rank(plan, options);
+    let batches = rows.div_ceil(options.batch_rows.get() as u64);
+    if state.batch() > batches {
+        let reason = "it is behind the last batch";
+        return Err(Error::OtherState { reason });
+    }
+    Ok((rows, batches))
+}
+
+/// Notes that rows of a tile were left out.
+pub(crate) fn skip(skipped: &mut Vec<SkippedTile>, tile: SkippedTile) {
+    match skipped.iter_mut().find(|known| known.path == tile.path) {
+        Some(known) => known.rows += tile.rows,
+        None => skipped.push(tile),
     }
 }
 
@@ -230,7 +266,7 @@ impl Reader {
                 self.take(number, &batch, waited);
                 return Some(Ok(batch));
             }
-            Some(Event::Skipped(tile)) => self.skip(tile),
+            Some(Event::Skipped(tile)) => skip(&mut self.skipped, tile),
             Some(Event::End) => self.has_ended = true,
             Some(Event::Failed(error)) => {
                 self.has_ended = true;
