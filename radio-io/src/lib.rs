@@ -27,7 +27,7 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `cluster` | `cluster`: the same plan on several nodes, whose workers read the tiles that they hold | no |
-//! | `datafusion` | a plan as a table of DataFusion | no |
+//! | `datafusion` | `PlanTable`: a plan as a table of DataFusion | no |
 //! | `fits` | `fits`: DESI and SDSS spectra, redshifts and catalogues out of FITS files | no |
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
 //! | `progress` | `Reader::with_progress`: a bar on standard error | no |
@@ -81,6 +81,8 @@ mod storage;
 #[cfg(feature = "object-store")]
 mod store;
 mod stream;
+#[cfg(feature = "datafusion")]
+mod table;
 mod task;
 mod tile;
 mod topology;
@@ -89,6 +91,9 @@ mod write;
 pub use assignment::Assignment;
 pub use batch::{Spectrum, SpectrumBatch};
 pub use cache::CacheReport;
+/// The engine, in the version whose tables and functions this crate knows.
+#[cfg(feature = "datafusion")]
+pub use datafusion;
 pub use error::{Error, Result};
 pub use fetch::fetch;
 pub use filter::{Filter, Filtered, Scalar};
@@ -108,6 +113,8 @@ pub use state::State;
 #[cfg(feature = "object-store")]
 pub use store::Store;
 pub use stream::BatchStream;
+#[cfg(feature = "datafusion")]
+pub use table::PlanTable;
 pub use topology::Topology;
 pub use write::{Profile, TileWriter, WriteOptions, WrittenTile};
 

@@ -24,10 +24,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::DataType;
-use radio_io::cluster::datafusion::logical_expr::{
+use radio_io::cluster::{Cluster, Output, Worker};
+use radio_io::datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use radio_io::cluster::{Cluster, Output, Worker};
 use radio_io::{
     BadTiles, Error, PlanTile, ReadOptions, ReadPlan, Reader, Resources, Shuffle, State, TileSlice, TileWriter,
     Topology, WriteOptions,
@@ -80,14 +80,11 @@ impl ScalarUDFImpl for Last {
         &self.0
     }
 
-    fn return_type(&self, _: &[DataType]) -> radio_io::cluster::datafusion::error::Result<DataType> {
+    fn return_type(&self, _: &[DataType]) -> radio_io::datafusion::error::Result<DataType> {
         Ok(DataType::Int64)
     }
 
-    fn invoke_with_args(
-        &self,
-        args: ScalarFunctionArgs,
-    ) -> radio_io::cluster::datafusion::error::Result<ColumnarValue> {
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> radio_io::datafusion::error::Result<ColumnarValue> {
         // The wavelength grid comes with every argument.
         assert_eq!(args.arg_fields[0].metadata()["wavelength"], GRID);
         let ids = ColumnarValue::values_to_arrays(&args.args)?.remove(0);
@@ -230,7 +227,7 @@ impl Survey {
             .map(|node| WorkerProcess::start(node, &folder.path().join(node), 0, ""))
             .collect();
         let nodes = NODES.iter().zip(&workers).map(|(&node, worker)| (node, worker.url()));
-        let cluster = Cluster::connect(nodes)
+        let cluster = Cluster::connect(nodes, None)
             .unwrap()
             .with_topology(topology)
             .with_patience(Duration::from_secs(20));
@@ -297,6 +294,12 @@ fn batches_are_those_of_the_embedded_reader() {
                 states.push(reader.state());
             }
             assert_eq!(found, expected, "{shuffle:?}");
+            // Every node gave its own share.
+            let nodes = reader.nodes();
+            assert!(
+                nodes.iter().all(|node| node.rows > 0 && node.failures == 0),
+                "{nodes:?}"
+            );
             // From anywhere in the pass, across what is stored of a state.
             for at in [1, states.len() / 2, states.len() - 1] {
                 let state = serde_json::from_str(&serde_json::to_string(&states[at]).unwrap()).unwrap();
@@ -305,11 +308,42 @@ fn batches_are_those_of_the_embedded_reader() {
             }
         }
     }
-    // Every node gave its own share, and only that.
-    let metrics = survey.cluster.metrics();
+}
+
+/// Behind a name there may be another address after each restart; the test has one, and the workers' own names.
+#[test]
+fn workers_are_found_by_a_name() {
+    let survey = Survey::new(1);
+    let mut worker = WorkerProcess::start("a", &survey.folder.path().join("a"), 0, "");
+    let name = format!("localhost:{}", worker.address.port());
+    let cluster = Cluster::discover(&name, None).unwrap();
+    let of_a = survey
+        .there
+        .slices()
+        .iter()
+        .filter(|slice| survey.there.tile(slice.uri()).unwrap().node == "a");
+    let known = of_a
+        .clone()
+        .map(|slice| (slice.uri().into(), survey.there.tile(slice.uri()).unwrap().clone()));
+    let plan: ReadPlan = of_a.cloned().collect::<ReadPlan>().with_tiles(known);
+    let mut reader = cluster.reader(&plan, options()).unwrap();
+    let mut rows = reader.next().unwrap().unwrap().num_rows();
+    worker.restart();
+    rows += reader.map(|batch| batch.unwrap().num_rows()).sum::<usize>();
+    assert_eq!(rows as u64, plan.rows());
+
+    // Nobody of the node b is there.
+    let cluster = cluster.with_patience(Duration::from_millis(200));
+    let error = cluster
+        .reader(&survey.there, options())
+        .unwrap()
+        .find_map(Result::err)
+        .unwrap();
     assert!(
-        metrics.iter().all(|node| node.rows > 1_000 && node.failures == 0),
-        "{metrics:?}"
+        error
+            .to_string()
+            .contains("no worker of this node answers at localhost"),
+        "{error}"
     );
 }
 
@@ -356,6 +390,7 @@ fn killed_workers_that_come_back() {
     let expected = survey.embedded(&options);
     let mut kills = 0;
     let mut epoch = 0;
+    let mut failures = 0;
     while kills < 20 {
         let mut reader = survey.cluster.reader(&survey.there, options.clone()).unwrap();
         let mut found = Vec::new();
@@ -371,8 +406,8 @@ fn killed_workers_that_come_back() {
         }
         assert_eq!(found, expected, "after {kills} kills");
         epoch += 1;
+        failures += reader.nodes().iter().map(|node| node.failures).sum::<u64>();
     }
-    let failures: u64 = survey.cluster.metrics().iter().map(|node| node.failures).sum();
     assert!(failures > 0, "no kill was noticed");
 }
 
@@ -539,15 +574,15 @@ fn what_a_worker_refuses() {
     assert!(error.to_string().contains("on none of the nodes"), "{error}");
 
     // Another node than was meant, and a wrong address.
-    let error = Cluster::connect([("b", survey.workers[0].url())]).unwrap_err();
+    let error = Cluster::connect([("b", survey.workers[0].url())], None).unwrap_err();
     assert!(error.to_string().contains("another one answers"), "{error}");
-    let error = Cluster::connect([("b", "node-b")]).unwrap_err();
+    let error = Cluster::connect([("b", "node-b")], None).unwrap_err();
     assert!(error.to_string().contains("is no address"), "{error}");
 
     let worker = WorkerProcess::start("a", &survey.folder.path().join("a"), 0, "secret");
-    assert!(Cluster::connect_with_token([("a", worker.url())], "secret").is_ok());
+    assert!(Cluster::connect([("a", worker.url())], Some("secret")).is_ok());
     for wrong in ["", "Secret", "secret2"] {
-        let error = Cluster::connect_with_token([("a", worker.url())], wrong).unwrap_err();
+        let error = Cluster::connect([("a", worker.url())], Some(wrong)).unwrap_err();
         assert!(error.to_string().contains("the token"), "{error}");
     }
 }
@@ -591,7 +626,7 @@ fn a_slow_consumer_does_not_fill_memory() {
     writer.unwrap().finish().unwrap();
     let worker = WorkerProcess::start("a", folder.path(), 0, "");
     let plan = ReadPlan::from_iter([TileSlice::new("large.parquet", 0..MANY as u64)]);
-    let cluster = Cluster::connect([("a", worker.url())])
+    let cluster = Cluster::connect([("a", worker.url())], None)
         .unwrap()
         .with_topology([("a", "large.parquet")].into_iter().collect())
         .with_memory(30 << 20);
@@ -601,7 +636,7 @@ fn a_slow_consumer_does_not_fill_memory() {
     let first = reader.next().unwrap().unwrap();
     assert_eq!(first.num_rows(), 100);
     std::thread::sleep(Duration::from_secs(3));
-    let asked: u64 = cluster.metrics().iter().map(|node| node.rows).sum();
+    let asked: u64 = reader.nodes().iter().map(|node| node.rows).sum();
     assert!(
         asked < 3_000,
         "{asked} of {MANY} rows came in though one batch was taken"

@@ -28,7 +28,7 @@ pub(super) struct NodeCounters {
     waited: Time,
 }
 
-/// What a node gave so far, since the [`Cluster`](super::Cluster) was connected.
+/// What a node gave so far of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeMetrics {

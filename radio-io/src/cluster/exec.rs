@@ -162,3 +162,77 @@ impl PhysicalExtensionCodec for TilesCodec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use datafusion::physical_plan::empty::EmptyExec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::SpectrumColumns;
+
+    fn ask() -> Ask {
+        Ask {
+            tiles: Vec::new(),
+            pieces: Vec::new(),
+            order: Vec::new(),
+            ends: vec![0],
+            batch_rows: NonZeroUsize::MIN,
+            columns: Vec::new(),
+            spectrum: SpectrumColumns::default(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn encoded(schema: Option<SchemaRef>) -> Vec<u8> {
+        let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
+        let mut buffer = Vec::new();
+        let plan = Arc::new(TilesExec::new(ask(), schema, None));
+        TilesCodec.try_encode(plan, &mut buffer, &converter).unwrap();
+        buffer
+    }
+
+    fn decoded(buffer: &[u8]) -> Result<Arc<dyn ExecutionPlan>> {
+        let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
+        TilesCodec.try_decode(buffer, &[], &TaskContext::default(), &converter)
+    }
+
+    #[test]
+    fn asks_come_back() {
+        for schema in [None, Some(described())] {
+            let plan = decoded(&encoded(schema.clone())).unwrap();
+            let tiles = plan.downcast_ref::<TilesExec>().unwrap();
+            assert_eq!((tiles.ask.as_ref(), &tiles.schema), (&ask(), &schema));
+        }
+    }
+
+    #[test]
+    fn other_plans_are_not_sent() {
+        let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
+        let plan = Arc::new(EmptyExec::new(described()));
+        assert!(TilesCodec.try_encode(plan, &mut Vec::new(), &converter).is_err());
+    }
+
+    /// As the engine does where it finds one task only: nothing is read, and it is told.
+    #[test]
+    fn a_plan_that_was_not_sent_away_fails() {
+        let plan = TilesExec::new(ask(), Some(described()), None);
+        let error = plan.execute(0, Arc::new(TaskContext::default())).err().unwrap();
+        assert!(error.to_string().contains("was not sent to a worker"), "{error}");
+    }
+
+    proptest! {
+        /// Whatever comes in, the answer is an ask or an error.
+        #[test]
+        fn damaged_asks_are_refused(at: prop::sample::Index, byte: u8, length: prop::sample::Index, random in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut buffer = encoded(Some(described()));
+            let at = at.index(buffer.len());
+            buffer[at] = byte;
+            buffer.truncate(length.index(buffer.len() + 1));
+            let _ = decoded(&buffer);
+            let _ = decoded(&random);
+        }
+    }
+}

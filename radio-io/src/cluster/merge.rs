@@ -9,12 +9,16 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
+use datafusion::execution::SendableRecordBatchStream;
 use futures_util::StreamExt as _;
 use radio_index::ReadPlan;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::Inner;
+use super::addresses::Addresses;
 use super::ask::{Ask, Group};
+use super::client::Client;
+use super::counters::{NodeCounters, Time};
 use super::exec::schema_of;
 use super::fault::Fault;
 use super::homes::Homes;
@@ -50,9 +54,21 @@ impl From<Error> for Stop {
     }
 }
 
+/// The nodes that have tiles of a plan, and what they gave so far.
+pub(super) struct Nodes {
+    pub(super) names: Vec<String>,
+    pub(super) addresses: Addresses,
+    pub(super) client: Client,
+    pub(super) threads: Handle,
+    pub(super) patience: Duration,
+    pub(super) counters: Vec<NodeCounters>,
+    /// Time that batches waited for their consumer.
+    pub(super) held_back: Time,
+}
+
 /// Asks nodes for the rows of a pass, and puts their answers together.
 pub(super) struct Merger {
-    pub(super) cluster: Arc<Inner>,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) plan: Arc<ReadPlan>,
     pub(super) options: ReadOptions,
     pub(super) outputs: Vec<Output>,
@@ -166,7 +182,7 @@ impl Merger {
                 Err(Stop::Failed(error))
                     if self.options.bad_tiles == BadTiles::Skip && !matches!(error, Error::Batch { .. }) =>
                 {
-                    last = Some(error)
+                    last = Some(error);
                 }
                 Err(stop) => return Err(stop),
             }
@@ -205,11 +221,7 @@ impl Merger {
     }
 
     async fn one(&self, node: usize, ask: Ask) -> Result<SchemaRef, Fault> {
-        let mut answer = self
-            .cluster
-            .client
-            .ask(&self.cluster.urls[node], ask, None)
-            .map_err(|error| Fault::of(&error))?;
+        let mut answer = self.nodes.ask(node, ask, None)?;
         let batch = answer.next().await.ok_or_else(|| Fault::Away("no answer".into()))?;
         let batch = batch.map_err(|error| Fault::of(&error))?;
         let bytes = batch.columns().first().filter(|_| batch.num_rows() == 1);
@@ -224,11 +236,11 @@ impl Merger {
         if self.homes.other(uri, node, tried).is_some() {
             return Ok(());
         }
-        if since.elapsed() > self.cluster.patience {
+        if since.elapsed() > self.nodes.patience {
             return Err(self.stays_away(node, reason).into());
         }
         tokio::time::sleep(wait).await;
-        Ok(())
+        Ok(self.nodes.addresses.look(&self.nodes.client).await?)
     }
 
     /// Asks the nodes that have them for the rows of a group.
@@ -276,7 +288,7 @@ impl Merger {
                 node,
                 places,
                 taken: 0,
-                answers: self.cluster.clone().fetch(node, ask, schema.clone()),
+                answers: self.nodes.clone().fetch(node, ask, schema.clone()),
                 batch: None,
                 row: 0,
                 source: None,
@@ -312,7 +324,7 @@ impl Merger {
             let before = Instant::now();
             let answer = part.answers.recv().await;
             let node = part.node;
-            self.cluster.counters[node].waited_for(before.elapsed());
+            self.nodes.counters[node].waited_for(before.elapsed());
             match answer {
                 Some(Ok(batch)) => {
                     // The same schema, and one in memory for all.
@@ -342,7 +354,7 @@ impl Merger {
         let part = &going.parts[number];
         let node = part.node;
         let rest = part.places[part.taken..].to_vec();
-        self.cluster.counters[node].failed();
+        self.nodes.counters[node].failed();
         match fault {
             Fault::Refused(reason) => return Err(self.refused(node, reason).into()),
             Fault::Piece { uri, row, reason } => {
@@ -389,10 +401,10 @@ impl Merger {
         if alone.is_empty() {
             return Ok(());
         }
-        if since.elapsed() <= self.cluster.patience {
-            tracing::warn!(node = self.cluster.names[node], reason, "asking again");
+        if since.elapsed() <= self.nodes.patience {
+            tracing::warn!(node = self.nodes.names[node], reason, "asking again");
             tokio::time::sleep(wait).await;
-            return Ok(());
+            return Ok(self.nodes.addresses.look(&self.nodes.client).await?);
         }
         for &place in rest {
             let (piece, _) = going.group.order[place];
@@ -431,20 +443,20 @@ impl Merger {
         let memory = self.memory.clone().acquire_many_owned(kib.clamp(1, self.memory_kib));
         let memory = memory.await.map_err(|_| Stop::Gone)?;
         let sent = self.events.send(Event::Batch(number, batch, memory)).await;
-        self.cluster.held_back(before.elapsed());
+        self.nodes.held_back.add(before.elapsed());
         sent.map_err(|_| Stop::Gone)
     }
 
     fn refused(&self, node: usize, reason: String) -> Error {
         Error::Node {
-            node: self.cluster.names[node].clone(),
+            node: self.nodes.names[node].clone(),
             reason,
         }
     }
 
     fn stays_away(&self, node: usize, reason: &str) -> Error {
         Error::Away {
-            node: self.cluster.names[node].clone(),
+            node: self.nodes.names[node].clone(),
             tiles: self.homes.lost_with(node),
             reason: reason.to_owned(),
         }
@@ -474,17 +486,23 @@ impl Building {
     }
 }
 
-impl Inner {
+impl Nodes {
+    fn ask(&self, node: usize, ask: Ask, schema: Option<SchemaRef>) -> Result<SendableRecordBatchStream, Fault> {
+        let url = self.addresses.of(&self.names[node])?;
+        self.client.ask(&url, ask, schema).map_err(|error| Fault::of(&error))
+    }
+
     /// Asks a node, and lets its answer come in as far as there is room.
     fn fetch(self: Arc<Self>, node: usize, ask: Ask, schema: SchemaRef) -> mpsc::Receiver<Result<RecordBatch, Fault>> {
         let (sender, receiver) = mpsc::channel(1);
         let threads = self.threads.clone();
         threads.spawn(async move {
             self.counters[node].asked();
-            let mut answer = match self.client.ask(&self.urls[node], ask, Some(schema)) {
+            let mut answer = match self.ask(node, ask, Some(schema)) {
                 Ok(answer) => answer,
-                Err(error) => {
-                    let _ = sender.send(Err(Fault::of(&error))).await;
+                Err(fault) => {
+                    // Who asked may be gone.
+                    let _ = sender.send(Err(fault)).await;
                     return;
                 }
             };
@@ -503,9 +521,5 @@ impl Inner {
             }
         });
         receiver
-    }
-
-    fn held_back(&self, time: Duration) {
-        self.held_back.add(time);
     }
 }

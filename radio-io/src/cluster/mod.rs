@@ -44,7 +44,7 @@
 //! std::thread::spawn(move || worker.run(([127, 0, 0, 1], 0).into(), |on| address.send(on).unwrap()));
 //!
 //! // Where the model is:
-//! let cluster = Cluster::connect([("node-a", format!("http://{}", serving.recv()?))])?
+//! let cluster = Cluster::connect([("node-a", format!("http://{}", serving.recv()?))], None)?
 //!     .with_topology(plan.slices().iter().map(|slice| ("node-a", slice.uri())).collect());
 //! let options = ReadOptions::default().with_shuffle(Shuffle::window()).with_seed(7);
 //! let here = Reader::new(&plan, options.clone())?;
@@ -55,6 +55,7 @@
 //! # }
 //! ```
 
+mod addresses;
 mod ask;
 mod client;
 mod counters;
@@ -67,6 +68,7 @@ mod reader;
 mod tiles;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,12 +80,10 @@ pub use self::counters::NodeMetrics;
 pub use self::output::Output;
 pub use self::reader::{ClusterReader, ClusterStream};
 pub use self::worker::{Worker, WorkerBuilder};
-/// The engine whose functions a worker takes.
-pub use datafusion;
 
+use self::addresses::Addresses;
 use self::client::Client;
-use self::counters::{NodeCounters, Time};
-use self::fault::{Fault, chain};
+use self::fault::chain;
 use crate::error::io;
 use crate::{Error, ReadOptions, Result, State, Topology};
 
@@ -97,106 +97,93 @@ const MEMORY: u64 = 256 << 20;
 /// Clones share their connections.
 #[derive(Clone)]
 pub struct Cluster {
-    inner: Arc<Inner>,
+    addresses: Addresses,
+    client: Client,
     threads: Arc<Threads>,
     topology: Option<Arc<Topology>>,
     outputs: Vec<Output>,
+    patience: Duration,
     memory: u64,
 }
 
-/// What all readers of a cluster share.
-#[derive(Clone)]
-struct Inner {
-    names: Vec<String>,
-    urls: Vec<Url>,
-    client: Client,
-    threads: Handle,
-    patience: Duration,
-    counters: Arc<[NodeCounters]>,
-    /// Time that batches waited for their consumer.
-    held_back: Arc<Time>,
-}
-
 /// The threads of a cluster, which may be dropped anywhere.
-struct Threads(Option<Runtime>);
+struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }
 
 impl Cluster {
     /// Connects to workers: the names of nodes, as the index has them, and where each answers, `http://node-a:7420` for instance.
+    /// Workers that were given a [token](WorkerBuilder::token) want to see it.
     ///
     /// # Errors
     ///
-    /// [`Error::Node`] where an address is none, or what answers there is another node, or no worker of this version. A node
-    /// that does not answer is no error here: it may come.
-    pub fn connect<N: Into<String>, U: AsRef<str>>(nodes: impl IntoIterator<Item = (N, U)>) -> Result<Self> {
-        Self::start(nodes, None)
-    }
-
-    /// The same, for workers that want a token.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect), and where the token is not the one of a worker.
-    pub fn connect_with_token<N: Into<String>, U: AsRef<str>>(
-        nodes: impl IntoIterator<Item = (N, U)>,
-        token: &str,
-    ) -> Result<Self> {
-        Self::start(nodes, Some(token))
-    }
-
-    fn start<N: Into<String>, U: AsRef<str>>(
+    /// [`Error::Node`] where an address is none, where what answers there is another node or no worker of this version, or where the
+    /// token is not its own. A node that does not answer is no error here: it may come.
+    pub fn connect<N: Into<String>, U: AsRef<str>>(
         nodes: impl IntoIterator<Item = (N, U)>,
         token: Option<&str>,
     ) -> Result<Self> {
-        let (mut names, mut urls) = (Vec::new(), Vec::new());
-        for (name, url) in nodes {
-            let (node, url) = (name.into(), url.as_ref());
-            let parsed = Url::parse(url)
-                .ok()
-                .filter(|url| url.has_host() && url.scheme() == "http");
+        let mut urls = BTreeMap::new();
+        for (node, url) in nodes {
+            let (node, url) = (node.into(), url.as_ref());
+            let parsed = Url::parse(url).ok();
+            let parsed = parsed.filter(|url| url.has_host() && url.scheme() == "http");
             let Some(parsed) = parsed else {
                 let reason = format!("{url:?} is no address: expected one like http://{node}:7420");
                 return Err(Error::Node { node, reason });
             };
-            if names.contains(&node) {
-                let reason = "there are two of this name".into();
+            if urls.insert(node.clone(), parsed).is_some() {
+                let reason = "there are two addresses".into();
                 return Err(Error::Node { node, reason });
             }
-            names.push(node);
-            urls.push(parsed);
         }
-        let threads = tokio::runtime::Builder::new_multi_thread()
+        Self::start(Addresses::Fixed(Arc::new(urls)), token)
+    }
+
+    /// Connects to all workers that a name in the DNS stands for, `workers:7420` for instance: a headless Service of Kubernetes, or one
+    /// record for each node. Workers say which node they are on. When one is gone, the name is looked up again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Node`] where the token is not that of the workers.
+    pub fn discover(name: &str, token: Option<&str>) -> Result<Self> {
+        Self::start(Addresses::named(name), token)
+    }
+
+    fn start(addresses: Addresses, token: Option<&str>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("radio-cluster")
             .enable_all()
             .build();
-        let threads = threads.map_err(io("the threads of a cluster".as_ref()))?;
-        let _inside = threads.enter();
+        let runtime = runtime.map_err(io("the threads of a cluster".as_ref()))?;
         let client = Client::new(token).map_err(|error| Error::Node {
             node: String::new(),
             reason: chain(&error),
         })?;
         let cluster = Self {
-            inner: Arc::new(Inner {
-                counters: names.iter().map(|_| NodeCounters::default()).collect(),
-                held_back: Arc::default(),
-                names,
-                urls,
-                client,
-                threads: threads.handle().clone(),
-                patience: PATIENCE,
+            addresses,
+            client,
+            threads: Arc::new(Threads {
+                handle: runtime.handle().clone(),
+                runtime: Some(runtime),
             }),
-            threads: Arc::new(Threads(Some(threads))),
             topology: None,
             outputs: Vec::new(),
+            patience: PATIENCE,
             memory: MEMORY,
         };
-        reader::wait(cluster.inner.clone().check())?;
+        let (addresses, client) = (cluster.addresses.clone(), cluster.client.clone());
+        let check = async move { addresses.check(&client).await };
+        let checked = reader::wait(cluster.threads.handle.spawn(check));
+        checked.map_err(|error| io("the threads of a cluster".as_ref())(error.into()))??;
         Ok(cluster)
     }
 
@@ -217,11 +204,7 @@ impl Cluster {
     /// Sets how long a node may stay away that alone has tiles, before it counts as lost. Default: a minute.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
-        let inner = Inner {
-            patience,
-            ..Inner::clone(&self.inner)
-        };
-        self.inner = Arc::new(inner);
+        self.patience = patience;
         self
     }
 
@@ -252,56 +235,12 @@ impl Cluster {
         State::new(plan, &options).check(state)?;
         ClusterReader::start(self, plan, options, *state)
     }
-
-    /// What each node gave so far, in all readers.
-    #[must_use]
-    pub fn metrics(&self) -> Vec<NodeMetrics> {
-        let nodes = self.inner.names.iter().zip(self.inner.counters.iter());
-        nodes.map(|(name, counters)| counters.metrics(name)).collect()
-    }
-
-    /// Time that batches waited for their consumers, in all readers: where it grows, the nodes are not the limit.
-    #[must_use]
-    pub fn held_back(&self) -> Duration {
-        self.inner.held_back.get()
-    }
 }
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cluster")
-            .field("nodes", &self.inner.names)
-            .field("urls", &self.inner.urls)
+            .field("addresses", &self.addresses)
             .finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    /// Is everybody who answers the one that was meant?
-    async fn check(self: Arc<Self>) -> Result<()> {
-        let asked: Vec<_> = (0..self.names.len())
-            .map(|node| {
-                let this = self.clone();
-                self.threads
-                    .spawn(async move { this.client.version(&this.urls[node]).await })
-            })
-            .collect();
-        for (name, asked) in self.names.iter().zip(asked) {
-            let answer = asked.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())));
-            let reason = match answer {
-                Ok(version) if version == worker::version(name) => continue,
-                Ok(version) => format!("another one answers: {version:?}, expected {:?}", worker::version(name)),
-                Err(Fault::Away(reason)) if !reason.contains(worker::WRONG_TOKEN) => {
-                    tracing::warn!(node = name, reason, "does not answer yet");
-                    continue;
-                }
-                Err(Fault::Away(reason) | Fault::Refused(reason) | Fault::Piece { reason, .. }) => reason,
-            };
-            return Err(Error::Node {
-                node: name.clone(),
-                reason,
-            });
-        }
-        Ok(())
     }
 }

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use futures_core::Stream;
@@ -11,8 +13,9 @@ use radio_index::ReadPlan;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::ask::Group;
+use super::counters::{NodeCounters, NodeMetrics, Time};
 use super::homes::Homes;
-use super::merge::{Event, Merger};
+use super::merge::{Event, Merger, Nodes};
 use super::{Cluster, Threads};
 use crate::order::windows;
 use crate::reader::SkippedTile;
@@ -29,6 +32,7 @@ const KIB: u64 = 1 << 10;
 /// After an error there are no more batches.
 pub struct ClusterReader {
     events: mpsc::Receiver<Event>,
+    nodes: Arc<Nodes>,
     state: State,
     rows: u64,
     batches: u64,
@@ -48,13 +52,26 @@ impl ClusterReader {
         let plan = Arc::new(plan.clone());
         let of_plan = || Arc::new(Topology::from(&*plan));
         let topology = cluster.topology.clone().unwrap_or_else(of_plan);
-        let homes = Homes::new(&plan, &topology, &cluster.inner.names)?;
+        let slices = plan.slices().chunk_by(|a, b| a.uri() == b.uri());
+        let holders = slices.filter_map(|slices| Some(topology.holders(slices.first()?.uri())));
+        let names: BTreeSet<&str> = holders.flatten().filter(|node| cluster.addresses.has(node)).collect();
+        let names: Vec<String> = names.into_iter().map(ToOwned::to_owned).collect();
+        let homes = Homes::new(&plan, &topology, &names)?;
         let ordered = windows(plan.clone(), &options, start, options.batch_rows.get());
         let groups = Box::new(Group::of(ordered, ASKED_ROWS));
         let memory_kib = u32::try_from(cluster.memory / KIB).unwrap_or(u32::MAX).max(1);
         let (sender, events) = mpsc::channel(options.prefetch.get());
+        let nodes = Arc::new(Nodes {
+            counters: names.iter().map(|_| NodeCounters::default()).collect(),
+            names,
+            addresses: cluster.addresses.clone(),
+            client: cluster.client.clone(),
+            threads: cluster.threads.handle.clone(),
+            patience: cluster.patience,
+            held_back: Time::default(),
+        });
         let merger = Merger {
-            cluster: cluster.inner.clone(),
+            nodes: nodes.clone(),
             plan,
             options,
             outputs: cluster.outputs.clone(),
@@ -64,9 +81,10 @@ impl ClusterReader {
             memory_kib,
             start,
         };
-        cluster.inner.threads.spawn(merger.run(groups));
+        nodes.threads.spawn(merger.run(groups));
         Ok(Self {
             events,
+            nodes,
             state,
             rows,
             batches,
@@ -92,6 +110,19 @@ impl ClusterReader {
     #[must_use]
     pub fn skipped(&self) -> &[SkippedTile] {
         &self.skipped
+    }
+
+    /// What each node gave so far.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeMetrics> {
+        let nodes = self.nodes.names.iter().zip(&self.nodes.counters);
+        nodes.map(|(name, counters)| counters.metrics(name)).collect()
+    }
+
+    /// Time that batches waited for their consumer: where it grows, the nodes are not the limit.
+    #[must_use]
+    pub fn held_back(&self) -> Duration {
+        self.nodes.held_back.get()
     }
 
     /// The same batches for an async program, in any runtime.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion_distributed::{
     DistributedExt, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse, WorkerQueryContext,
 };
+use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -194,6 +195,11 @@ pub(super) fn version(node: &str) -> String {
     format!("radio-io {PROTOCOL} {node}")
 }
 
+/// The node of a worker that speaks as this crate does.
+pub(super) fn node_of(version: &str) -> Option<&str> {
+    version.strip_prefix(&self::version(""))
+}
+
 /// A session that knows tiles and the registered functions, and nothing that the engine has besides.
 fn session(mut context: WorkerQueryContext, tiles: &Arc<WorkerTiles>) -> Result<SessionState, DataFusionError> {
     let config = context.builder.config().take().unwrap_or_default();
@@ -216,10 +222,9 @@ fn only_tiles(event: WorkerPlanRewriteEvent<'_>) -> Result<WorkerPlanRewriteEven
     Err(Fault::Refused(reason).into_error())
 }
 
-#[expect(clippy::result_large_err, reason = "what tonic wants")]
 fn admit(request: Request<()>, token: Option<&str>) -> Result<Request<()>, Status> {
     let Some(token) = token else { return Ok(request) };
-    let given = request.metadata().get("authorization").map(|value| value.as_bytes());
+    let given = request.metadata().get("authorization").map(MetadataValue::as_bytes);
     let expected = format!("Bearer {token}");
     // As long for a wrong one as for one that is nearly right.
     let is_right = given.is_some_and(|given| {
@@ -229,4 +234,22 @@ fn admit(request: Request<()>, token: Option<&str>) -> Result<Request<()>, Statu
         return Ok(request);
     }
     Err(Status::unauthenticated(WRONG_TOKEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::physical_plan::empty::EmptyExec;
+    use datafusion::prelude::SessionConfig;
+
+    use super::*;
+
+    #[test]
+    fn other_plans_are_refused() {
+        let event = WorkerPlanRewriteEvent {
+            plan: Arc::new(EmptyExec::new(super::super::ask::described())),
+            session_config: &SessionConfig::new(),
+        };
+        let error = only_tiles(event).err().unwrap();
+        assert!(error.to_string().contains("does not run EmptyExec"), "{error}");
+    }
 }
