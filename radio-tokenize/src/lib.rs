@@ -67,6 +67,7 @@
 //! | feature | brings | default |
 //! |---|---|---|
 //! | `arrow` | spectra from Arrow record batches (`ArrowSpectra`), tokens to and from them (`Tokenizer::tokenize_record_batch`, `TokenBatch::into_record_batch`) | no |
+//! | `datafusion` | `Tokenizer::into_udf`: a tokenizer as a scalar function of DataFusion, for queries and for workers of radio-io's cluster | no |
 //!
 //! # What it is not
 //!
@@ -100,6 +101,8 @@ mod snr;
 mod spectra;
 mod sums;
 mod tokenizer;
+#[cfg(feature = "datafusion")]
+mod udf;
 mod wavelengths;
 
 #[cfg(feature = "arrow")]

@@ -3,7 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array as _, ArrowPrimitiveType, PrimitiveArray, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 use ndarray::{Array2, Array3};
 
 use super::column::Column;
@@ -58,6 +58,33 @@ impl TokenBatch {
             lengths: rows.lengths.into(),
             tokenizer,
         })
+    }
+}
+
+impl TokenBatch {
+    /// Reads tokens out of one column, a struct: what a function of a query makes of spectra.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_record_batch`](Self::from_record_batch); the tokenizer has to be in the metadata of the column's field.
+    ///
+    /// # Complexity
+    ///
+    /// O(pixels of all tokens): they are copied.
+    pub fn from_column(batch: &RecordBatch, name: &str) -> Result<Self> {
+        let wrong = |reason: &str| Error::Column {
+            column: name.into(),
+            reason: reason.into(),
+        };
+        let found = batch.schema_ref().column_with_name(name);
+        let (number, field) = found.ok_or_else(|| wrong("not found"))?;
+        let tokens = batch.column(number).as_struct_opt();
+        let tokens = tokens.ok_or_else(|| wrong("it is no struct, as tokens are"))?;
+        if tokens.null_count() > 0 {
+            return Err(wrong("some rows are null, which tokens never are"));
+        }
+        let schema = Schema::new_with_metadata(tokens.fields().clone(), field.metadata().clone());
+        Self::from_record_batch(&super::schema::record_batch(schema, tokens.columns().to_vec())?)
     }
 }
 
