@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "no example needs all of it")]
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -38,6 +38,24 @@ pub(crate) fn end(result: Result<()>) -> ExitCode {
     }
     eprintln!("error: {message}");
     ExitCode::FAILURE
+}
+
+/// The address of an index: that, or the path of a file.
+pub(crate) fn index_url(index: &str) -> String {
+    if index.contains(':') {
+        index.to_owned()
+    } else {
+        format!("sqlite:{index}")
+    }
+}
+
+/// The token in a file, which has to have one.
+pub(crate) fn token(file: &Path) -> Result<String> {
+    let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    match text.trim() {
+        "" => Err(format!("{}: no token in it", file.display()).into()),
+        token => Ok(token.to_owned()),
+    }
 }
 
 pub(crate) fn progress(what: &'static str, length: u64) -> ProgressBar {

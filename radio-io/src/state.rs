@@ -36,7 +36,9 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) fn new(plan: &ReadPlan, options: &ReadOptions) -> Self {
+    /// The begin of a pass.
+    #[must_use]
+    pub fn new(plan: &ReadPlan, options: &ReadOptions) -> Self {
         Self {
             batch: 0,
             epoch: options.epoch,
