@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -92,6 +93,23 @@ fn nothing_heavy_is_built_unless_asked_for() {
     let defaults = |package: &Package| package.features.get("default").cloned().unwrap_or_default();
     let found: Vec<_> = published(&metadata).iter().map(|p| defaults(p).join(" ")).collect();
     assert_eq!(found, ["sqlite", "", "", "flex", "", ""]);
+}
+
+/// Neither the engine of a cluster nor what it brings along, unless a feature asks for it.
+#[test]
+fn a_cluster_costs_nothing_where_there_is_none() {
+    for name in PUBLISHED {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", name, "--manifest-path", manifest])
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{tree:?}");
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        assert!(tree.contains(name), "{tree}");
+        let engine = tree.lines().find(|line| ["datafusion", "tonic", "arrow-flight"].iter().any(|heavy| line.starts_with(heavy)));
+        assert_eq!(engine, None, "{name}");
+    }
 }
 
 #[test]

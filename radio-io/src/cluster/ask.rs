@@ -13,6 +13,9 @@ use crate::{BadTiles, ReadOptions, Shuffle, SpectrumColumns};
 
 use super::output::Output;
 
+/// Rows of an ask or of a piece, at most: whoever asks for more wants to keep a worker busy.
+const MOST_ROWS: u64 = 1 << 20;
+
 /// Changes with every change of what goes over the network.
 pub(super) const PROTOCOL: u32 = 1;
 
@@ -67,7 +70,9 @@ impl Ask {
         for &place in places {
             while group.ends[window] <= place {
                 window += 1;
-                ends.push(order.len());
+                if ends.last() != Some(&order.len()) && !order.is_empty() {
+                    ends.push(order.len());
+                }
             }
             let (piece, row) = group.order[place];
             let number = *piece_of.entry(piece).or_insert_with(|| {
@@ -90,7 +95,6 @@ impl Ask {
             order.push((number, row as u32));
         }
         ends.push(order.len());
-        ends.dedup();
         Self {
             tiles,
             pieces,
@@ -129,6 +133,9 @@ impl Ask {
                     .fold(0, u64::saturating_add)
             })
             .collect();
+        if self.rows() > MOST_ROWS || rows.iter().any(|&rows| rows > MOST_ROWS) {
+            return Err("more than 1,048,576 rows at once: ask with a smaller window");
+        }
         let has_row = |&(piece, row): &(u32, u32)| rows.get(piece as usize).is_some_and(|&rows| u64::from(row) < rows);
         if !self.order.iter().all(has_row) {
             return Err("a row of no piece");
