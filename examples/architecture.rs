@@ -101,13 +101,28 @@ fn a_cluster_costs_nothing_where_there_is_none() {
     for name in PUBLISHED {
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
         let tree = Command::new(env!("CARGO"))
-            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", name, "--manifest-path", manifest])
+            .args([
+                "tree",
+                "--offline",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--package",
+                name,
+                "--manifest-path",
+                manifest,
+            ])
             .output()
             .unwrap();
         assert!(tree.status.success(), "{tree:?}");
         let tree = String::from_utf8(tree.stdout).unwrap();
         assert!(tree.contains(name), "{tree}");
-        let engine = tree.lines().find(|line| ["datafusion", "tonic", "arrow-flight"].iter().any(|heavy| line.starts_with(heavy)));
+        let engine = tree.lines().find(|line| {
+            ["datafusion", "tonic", "arrow-flight"]
+                .iter()
+                .any(|heavy| line.starts_with(heavy))
+        });
         assert_eq!(engine, None, "{name}");
     }
 }

@@ -110,7 +110,9 @@ impl Reader {
     pub(crate) fn of_windows(plan: &ReadPlan, mut options: ReadOptions, windows: Vec<Window>) -> Result<Self> {
         let rows: usize = windows.iter().map(|window| window.order.len()).sum();
         // No batch has more rows than there are.
-        options.batch_rows = options.batch_rows.min(NonZeroUsize::new(rows).unwrap_or(NonZeroUsize::MIN));
+        options.batch_rows = options
+            .batch_rows
+            .min(NonZeroUsize::new(rows).unwrap_or(NonZeroUsize::MIN));
         let runtime = options.runtime.clone().map_or_else(Runtime::shared, Ok)?;
         let state = State::new(plan, &options);
         Self::spawn(
