@@ -17,6 +17,8 @@ mod fits_damaged;
 #[cfg(feature = "fits")]
 mod fits_file;
 #[cfg(feature = "fits")]
+mod fits_python;
+#[cfg(feature = "fits")]
 mod fits_real;
 #[cfg(feature = "hats")]
 mod hats;
