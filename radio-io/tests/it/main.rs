@@ -22,6 +22,7 @@ mod fits_python;
 mod fits_real;
 #[cfg(feature = "hats")]
 mod hats;
+mod killed;
 #[cfg(feature = "mock")]
 mod mock;
 mod python;
