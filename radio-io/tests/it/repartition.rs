@@ -366,6 +366,55 @@ fn every_dialect_stays_as_it_is() {
 }
 
 #[test]
+fn threads_do_not_change_tiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs(&folder.path().join("in"), &survey(), 500);
+    let options = RepartitionOptions::default()
+        .with_partitioning(Partitioning::Order(1))
+        .with_memory(1 << 20);
+    let outs = [1, 4].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let out = folder.path().join(threads.to_string());
+        (pool.install(|| run(&inputs, &out, &options)), out)
+    });
+    let [(one, first), (four, second)] = outs;
+    assert_eq!(one, four);
+    for tile in &one.tiles {
+        assert!(fs::read(first.join(tile.file())).unwrap() == fs::read(second.join(tile.file())).unwrap());
+    }
+}
+
+/// Called on a file system of 1 MB: a full disk is an error that says so, and with room again the run goes on.
+pub(crate) fn fill_a_disk(small: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = survey();
+    let options = RepartitionOptions::default()
+        .with_partitioning(Partitioning::Order(0))
+        .with_memory(1 << 20);
+    let refuse = |inputs: &[PathBuf], out: &Path| {
+        let error = repartition(inputs, out, &options, |_, _| {}).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let text = format!("{error}: {cause:?}");
+        assert!(
+            text.contains("No space left") || text.contains("is the disk full?"),
+            "{text}"
+        );
+        assert!(!out.join(".spill").exists());
+    };
+    // More on its way than there is room for.
+    refuse(&inputs(&folder.path().join("large"), &files, 900), &small.join("large"));
+    // Room for some tiles.
+    let inputs = inputs(&folder.path().join("in"), &files, 100);
+    let (ballast, out) = (small.join("ballast"), small.join("out"));
+    fs::write(&ballast, vec![1; 800 << 10]).unwrap();
+    refuse(&inputs, &out);
+    fs::remove_file(&ballast).unwrap();
+    let done = run(&inputs, &out, &options);
+    assert!(done.kept < done.tiles.len());
+    check(&done, &out, &files, 100);
+}
+
+#[test]
 fn a_run_goes_on_where_it_was_killed() {
     let folder = tempfile::tempdir().unwrap();
     let files = survey();

@@ -506,5 +506,8 @@ fn fill_a_disk() {
             assert_eq!(fs::read_dir(&small).unwrap().count(), 1);
         }
     }
+    fs::remove_file(&path).unwrap();
+    #[cfg(feature = "hats")]
+    crate::repartition::fill_a_disk(Path::new(&small));
     fs::write(filled, "").unwrap();
 }
