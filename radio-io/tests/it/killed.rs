@@ -1,6 +1,5 @@
 //! Writers in processes of their own, which are killed (`kill -9`) while they write.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -78,6 +77,8 @@ fn a_killed_writer_leaves_the_old_tile() {
 
 #[cfg(feature = "hats")]
 mod repartition {
+    use std::fs;
+
     use radio_io::hats::Partition;
     use radio_io::{Partitioning, RepartitionOptions, repartition};
 
