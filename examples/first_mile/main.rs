@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -97,7 +98,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             bar.set_position(done);
         })?;
         bar.finish_and_clear();
-        println!("  {survey:<6} {} rows in {} tiles", done.written, done.tiles.len());
+        let before = match done.kept {
+            0 => String::new(),
+            kept => format!(", {kept} of them there before"),
+        };
+        println!(
+            "  {survey:<6} {} rows in {} tiles{before}",
+            done.written,
+            done.tiles.len()
+        );
         for (path, reason, rows) in &done.rejected {
             eprintln!("  left out: {rows} rows of {}: {reason}", path.display());
         }
@@ -133,6 +142,7 @@ fn convert(options: &Options, parts: &Path) -> Result<BTreeMap<&'static str, Vec
     let files = files(&options.fits)?;
     let bar = progress("reading FITS", files.len() as u64);
     let mut surveys: BTreeMap<&'static str, Vec<PathBuf>> = BTreeMap::new();
+    let mut left_out = 0;
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let is_other = name.starts_with(if options.exposures { "coadd-" } else { "spectra-" });
@@ -140,11 +150,23 @@ fn convert(options: &Options, parts: &Path) -> Result<BTreeMap<&'static str, Vec
             bar.inc(1);
             continue;
         }
+        let mut leave_out = |error: &radio_io::Error| {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let (error, file) = (error.to_string(), file.display().to_string());
+            // It may be that of its redshifts which is damaged.
+            let file = if error.contains(&file) {
+                String::new()
+            } else {
+                file + ": "
+            };
+            bar.suspend(|| eprintln!("  left out: {file}{error}{cause}"));
+            bar.inc(1);
+            left_out += 1;
+        };
         let batches = match fits::spectra(file, &FitsOptions::default()) {
             Ok(batches) => batches,
             Err(error) => {
-                bar.suspend(|| eprintln!("  left out: {error}"));
-                bar.inc(1);
+                leave_out(&error);
                 continue;
             }
         };
@@ -165,8 +187,16 @@ fn convert(options: &Options, parts: &Path) -> Result<BTreeMap<&'static str, Vec
             fs::create_dir_all(parts.join(survey))?;
             let plain = WriteOptions::default().with_profile(Profile::Training).without_order();
             let mut writer = TileWriter::create(&part, schema, plain)?;
+            let mut damage = None;
             for batch in batches {
-                writer.write(&batch?)?;
+                match batch {
+                    Ok(batch) => writer.write(&batch)?,
+                    Err(error) => damage = Some(error),
+                }
+            }
+            if let Some(error) = damage {
+                leave_out(&error);
+                continue;
             }
             writer.finish()?;
             // As old as what it is made of: made again it is the same file, and the tiles of an earlier run are kept.
@@ -179,6 +209,9 @@ fn convert(options: &Options, parts: &Path) -> Result<BTreeMap<&'static str, Vec
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if left_out > 0 {
+        eprintln!("  left out: {left_out} of {} files", files.len());
+    }
     Ok(surveys)
 }
 

@@ -24,14 +24,21 @@ fn run(fits: &Path, out: &Path, more: &[&str]) -> first_mile::Result<()> {
     first_mile::run(&first_mile::Options::parse_from(folders.iter().chain(more)))
 }
 
-#[test]
-fn fits_files_become_a_data_set() {
+/// The folder of real FITS files, or `None` with a word about it.
+fn data() -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
     let data = PathBuf::from(std::env::var_os("RADIO_REAL_DATA").unwrap_or_else(|| default.into())).join("fits");
-    if !data.is_dir() {
-        let message = format!("SKIPPED no real data at {} (set RADIO_REAL_DATA)\n", data.display());
-        return std::io::stderr().write_all(message.as_bytes()).unwrap();
+    if data.is_dir() {
+        return Some(data);
     }
+    let message = format!("SKIPPED no real data at {} (set RADIO_REAL_DATA)\n", data.display());
+    std::io::stderr().write_all(message.as_bytes()).unwrap();
+    None
+}
+
+#[test]
+fn fits_files_become_a_data_set() {
+    let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     run(&data, &out, &[]).unwrap();
@@ -64,6 +71,35 @@ fn fits_files_become_a_data_set() {
     .unwrap();
     let index = Index::open(&format!("sqlite:{}", exposures.join("index.db").display())).unwrap();
     assert_eq!(index.summary().unwrap().catalogue.rows, 10);
+}
+
+/// Those of a damaged file are missing, all others are there.
+#[test]
+fn damaged_files_are_left_out() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let fits = folder.path().join("fits");
+    fs::create_dir(&fits).unwrap();
+    let whole = |name: &str| fs::read(data.join(name)).unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(fits.join(name), bytes).unwrap();
+    write("spec-a.fits", &whole("sdss/spec-4055-55359-0001.fits"));
+    write("coadd-5-169.fits", &whole("desi/coadd-5-169-thru20210419.fits"));
+    write("spec-cut.fits", &whole("sdss/spec-4055-55359-0006.fits")[..100_000]);
+    write("spec-cut.fits.gz", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2]);
+    write("noise.fits", &[7; 5000]);
+    // Found only when its rows are read: ids that are no numbers.
+    let mut bytes = whole("desi/coadd-sv3-dark-26065.fits");
+    let card = b"TFORM1  = 'K       '";
+    let at = bytes.windows(card.len()).position(|window| window == card).unwrap();
+    bytes[at..at + card.len()].copy_from_slice(b"TFORM1  = '8A      '");
+    write("coadd-ids.fits", &bytes);
+    // Its redshifts are damaged.
+    write("coadd-special.fits", &whole("desi/coadd-special-dark-27247.fits"));
+    write("redrock-special.fits", b"SIMPLE");
+    let out = folder.path().join("out");
+    run(&fits, &out, &[]).unwrap();
+    let index = Index::open(&format!("sqlite:{}", out.join("index.db").display())).unwrap();
+    assert_eq!(index.summary().unwrap().catalogue.rows, 6);
 }
 
 #[test]

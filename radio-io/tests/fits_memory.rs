@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod fits;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use radio_io::fits::{FitsFile, FitsOptions, HduKind, catalogue, spectra};
@@ -59,6 +60,14 @@ fn memory_is_that_of_the_file() {
     let keywords = [
         "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM", "BITPIX", "ZNAXIS", "ZTILE", "ZVAL", "ZBITPIX",
     ];
+    let check = |file: &[u8], what: &dyn std::fmt::Display| {
+        let found = peak(&fits::write(folder.path(), "hostile.fits", file));
+        assert!(
+            found <= 8 * file.len() + beside,
+            "{found} bytes for a file of {}, {what}",
+            file.len()
+        );
+    };
     for whole in [small, golden] {
         let cards = (0..whole.len()).step_by(80).filter(|&at| {
             keywords
@@ -69,13 +78,22 @@ fn memory_is_that_of_the_file() {
             let mut file = whole.clone();
             let value = values[number % values.len()];
             file[card + 10..card + 80].copy_from_slice(format!("{value:>20}{:50}", "").as_bytes());
-            let path = fits::write(folder.path(), "hostile.fits", &file);
-            let found = peak(&path);
+            let keyword = String::from_utf8_lossy(&whole[card..card + 9]);
+            check(&file, &format_args!("where {keyword} is {value}"));
+        }
+        // Cut at every block, and within each.
+        for cut in (0..whole.len()).step_by(1440) {
+            check(&whole[..cut], &format_args!("cut at {cut}"));
+        }
+        // As a whole compressed, and the same cut.
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&whole).unwrap();
+        let packed = packed.finish().unwrap();
+        for cut in (0..packed.len()).step_by(1440).chain([packed.len()]) {
+            let found = peak(&fits::write(folder.path(), "hostile.fits.gz", &packed[..cut]));
             assert!(
-                found <= 8 * file.len() + beside,
-                "{found} bytes for a file of {}, where {} is {value}",
-                file.len(),
-                String::from_utf8_lossy(&whole[card..card + 9])
+                found <= 8 * whole.len() + beside,
+                "{found} bytes, packed and cut at {cut}"
             );
         }
     }

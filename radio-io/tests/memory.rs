@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, Int64Array, RecordBatch};
+use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -40,8 +40,15 @@ fn write(folder: &Path) -> ReadPlan {
     let mut plan = ReadPlan::default();
     for tile in 0..TILES {
         let ids = Int64Array::from_iter_values((tile * ROWS) as i64..((tile + 1) * ROWS) as i64);
+        // All over the sky.
+        let degrees = |step: usize, most: usize| {
+            let rows = tile * ROWS..(tile + 1) * ROWS;
+            Float64Array::from_iter_values(rows.map(|row| (row * step % most) as f64))
+        };
         let columns = [
             ("targetid", Arc::new(ids) as ArrayRef),
+            ("ra", Arc::new(degrees(137, 360))),
+            ("dec", Arc::new(degrees(7, 90))),
             ("flux", lists(tile)),
             ("ivar", lists(tile + 7)),
         ];
@@ -130,4 +137,32 @@ fn memory_is_kept() {
         panic!("{error}")
     };
     assert!(expected.starts_with("at least 5242880 bytes"), "{error}");
+
+    #[cfg(feature = "hats")]
+    repartition_keeps_its_memory(folder.path());
+}
+
+/// All rows into tiles of another kind.
+#[cfg(feature = "hats")]
+fn repartition_keeps_its_memory(folder: &Path) {
+    use radio_io::{Partitioning, RepartitionOptions, repartition};
+
+    let inputs: Vec<_> = (0..TILES).map(|tile| folder.join(format!("{tile}.parquet"))).collect();
+    // Snappy's tables, buffers of files, footers; 60 bytes a row.
+    let beside = 8 << 20;
+    for memory in [12 << 20, 24 << 20] {
+        let options = RepartitionOptions::default()
+            .with_partitioning(Partitioning::Order(1))
+            .with_memory(memory);
+        let profiler = dhat::Profiler::builder().testing().build();
+        let done = repartition(&inputs, folder.join(memory.to_string()), &options, |_, _| {}).unwrap();
+        let found = dhat::HeapStats::get().max_bytes as u64;
+        drop(profiler);
+        assert_eq!(
+            (done.read, done.written),
+            ((TILES * ROWS) as u64, (TILES * ROWS) as u64)
+        );
+        assert!(done.tiles.len() > 20, "{} tiles", done.tiles.len());
+        assert!(found <= memory + beside, "{found} bytes, where {memory} are allowed");
+    }
 }

@@ -67,8 +67,9 @@ pub fn spectra(path: impl AsRef<Path>, options: &FitsOptions) -> Result<Batches>
 ///
 /// It is a Redrock file (`REDSHIFTS`, to which `FIBERMAP` is joined by `TARGETID`), a DESI zcatalog of whatever release, or any file with a
 /// table of positions: the first table that has right ascension and declination is taken. Columns are recognised by
-/// their names in upper or lower case: `Z` or `Z_BEST`, `ZWARN`, `ZWARN_BEST` or `ZWARNING`, `DESI_TARGET` or its `SV` spellings, and so
-/// on. What the file does not have is null; values that stand for "none" (999999, 1e20) are left as they are.
+/// their names in upper or lower case: `Z`, or `Z_BEST` and what belongs to it in zcatalogs of version 2, `ZWARN` or `ZWARNING`, `DESI_TARGET`
+/// or its `SV` spellings, and so on. What the file does not have is null, and so is a warning that is true or false, since publishers disagree
+/// on what that means: ask for it by name. Values that stand for "none" (999999, 1e20) are left as they are.
 ///
 /// # Errors
 ///

@@ -77,7 +77,7 @@ static KEYS: [Key; COUNT] = [
     key(
         "zerr",
         DataType::Float64,
-        &["ZERR", "Z_ERR"],
+        &["ZERR", "ZERR_BEST", "Z_ERR"],
         "",
         "stat.error;src.redshift",
     ),
@@ -88,8 +88,20 @@ static KEYS: [Key; COUNT] = [
         "",
         "meta.code.qual;src.redshift",
     ),
-    key("spectype", DataType::Utf8, &["SPECTYPE", "CLASS"], "", "src.class"),
-    key("deltachi2", DataType::Float64, &["DELTACHI2"], "", "stat.fit.chi2"),
+    key(
+        "spectype",
+        DataType::Utf8,
+        &["SPECTYPE", "SPECTYPE_BEST", "CLASS"],
+        "",
+        "src.class",
+    ),
+    key(
+        "deltachi2",
+        DataType::Float64,
+        &["DELTACHI2", "DELTACHI2_BEST"],
+        "",
+        "stat.fit.chi2",
+    ),
     key(
         "desi_target",
         DataType::Int64,
@@ -144,7 +156,7 @@ impl Keys {
         };
         let nside = card("HPXNSIDE").filter(|_| card("HPXNEST") != Some("F"));
         Ok(Self {
-            columns: KEYS.each_ref().map(|key| table.find(key.found_as)),
+            columns: KEYS.each_ref().map(|key| find(&table, key)),
             more: more.collect::<Result<_>>()?,
             survey: card("SURVEY").map(str::to_owned).or_else(|| survey_of(file)),
             healpix: card("HPXPIXEL")
@@ -237,7 +249,7 @@ impl Joined {
         table.need(KEYS[ID].found_as)?;
         let mut columns = [const { None }; COUNT];
         for (key, column) in KEYS.iter().zip(&mut columns) {
-            if let Some(found) = table.find(key.found_as) {
+            if let Some(found) = find(&table, key) {
                 let array = table.read(0..table.rows(), &[found])?.pop();
                 *column = array.map(|array| cast(hdu, key, &array)).transpose()?;
             }
@@ -253,6 +265,15 @@ impl Joined {
         }
         Ok(Self { rows, columns })
     }
+}
+
+/// The column of a key. A number is no boolean: whether `ZWARN = T` is good or bad, publishers disagree.
+fn find(table: &Table, key: &Key) -> Option<usize> {
+    let column = table.find(key.found_as)?;
+    let is_boolean = table
+        .field(column)
+        .is_ok_and(|field| field.data_type() == &DataType::Boolean);
+    (!is_boolean).then_some(column)
 }
 
 fn cast(hdu: &Hdu, key: &Key, array: &ArrayRef) -> Result<ArrayRef> {

@@ -97,6 +97,15 @@ fn spectrum(hdu: &Hdu) -> Result<ArrayRef> {
         .flat_map(|loglam| loglam.as_primitive::<Float64Type>().iter())
         .map(|loglam| loglam.map(|loglam| 10f64.powf(loglam) as f32))
         .collect();
+    let mut before = 0.0;
+    for (row, here) in wavelength.iter().enumerate() {
+        let here = here.unwrap_or(f32::NAN);
+        if !(here > before && here.is_finite()) {
+            let reason = "column loglam has to increase: the file is damaged, get it again";
+            return Err(hdu.error(format!("row {row}: {here} Å comes after {before} Å, but {reason}")));
+        }
+        before = here;
+    }
     let bits = mask.as_deref().map(AsArray::as_primitive::<Int32Type>);
     let is_bad = |(pixel, ivar): (usize, Option<f32>)| {
         // A pixel without a value, too.

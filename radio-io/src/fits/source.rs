@@ -40,17 +40,20 @@ impl Source {
         let (bytes, length) = if is_packed {
             let most = size.saturating_mul(MOST_UNPACKED);
             let mut bytes = Vec::new();
+            let fail = |reason| Error::Fits {
+                path: path.to_owned(),
+                hdu: "the whole file".into(),
+                reason,
+            };
             MultiGzDecoder::new(file)
                 .take(most + 1)
                 .read_to_end(&mut bytes)
-                .map_err(io)?;
+                .map_err(|error| fail(format!("cannot be unpacked ({error}): is it complete? Get it again")))?;
             let length = bytes.len() as u64;
             if length > most {
-                return Err(Error::Fits {
-                    path: path.to_owned(),
-                    hdu: "the whole file".into(),
-                    reason: format!("unpacks to more than {MOST_UNPACKED} times its size: unpack it with gunzip"),
-                });
+                return Err(fail(format!(
+                    "unpacks to more than {MOST_UNPACKED} times its size: unpack it with gunzip"
+                )));
             }
             (Bytes::Memory(bytes), length)
         } else {

@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::RepartitionOptions;
 use crate::error::{io, unreadable};
+use crate::grid::Grid;
 use crate::sky::{self, DEEPEST};
 use crate::tile::{guarded, guarded_batches};
 use crate::{Error, Result};
@@ -24,11 +25,32 @@ pub(super) struct Input {
     pub(super) rows: u64,
 }
 
-/// What a row is sorted by, and the pixel of order 29 that it is in; none where it has no position.
+/// What a row is sorted by, and the pixel of order 29 that it is in; none where it is in no tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) pixel: Option<i64>,
     pub(super) id: i64,
+}
+
+/// Why rows are in no tile.
+const REASONS: [&str; 3] = ["no position", "a position off the sky", "no id"];
+const NO_POSITION: usize = 0;
+const OFF_THE_SKY: usize = 1;
+const NO_ID: usize = 2;
+
+/// The keys of all rows of a file, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    pub(super) rows: Vec<Key>,
+    /// Rows that are in no tile, by reason.
+    rejected: [u64; REASONS.len()],
+}
+
+impl Keys {
+    /// Reasons, and the rows that are in no tile for each of them.
+    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        REASONS.into_iter().zip(self.rejected).filter(|(_, rows)| *rows > 0)
+    }
 }
 
 /// The columns that rows are divided and sorted by.
@@ -50,8 +72,7 @@ impl Input {
         })
     }
 
-    /// Keys of all rows, in their order.
-    pub(super) fn keys(&self, columns: &KeyColumns) -> Result<Vec<Key>> {
+    pub(super) fn keys(&self, columns: &KeyColumns) -> Result<Keys> {
         let builder = builder(&self.path)?;
         let wanted = [Some(&columns.ra), Some(&columns.dec), columns.id.as_ref()];
         let roots = wanted
@@ -61,7 +82,9 @@ impl Input {
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let reader = builder.with_projection(mask).with_batch_size(65_536).build();
         let reader = reader.map_err(unreadable(&self.path))?;
-        let mut keys = Vec::with_capacity(usize::try_from(self.rows).unwrap_or_default().min(1 << 24));
+        let mut keys = Keys::default();
+        keys.rows
+            .reserve(usize::try_from(self.rows).unwrap_or_default().min(1 << 24));
         for batch in guarded_batches(&self.path, reader) {
             let batch = batch?;
             self.add(&mut keys, &batch, columns)?;
@@ -69,7 +92,7 @@ impl Input {
         Ok(keys)
     }
 
-    fn add(&self, keys: &mut Vec<Key>, batch: &RecordBatch, columns: &KeyColumns) -> Result<()> {
+    fn add(&self, keys: &mut Keys, batch: &RecordBatch, columns: &KeyColumns) -> Result<()> {
         let cast = |name: &str, data_type: &DataType| {
             let column = batch
                 .column_by_name(name)
@@ -85,23 +108,27 @@ impl Input {
         let ids = columns.id.as_ref().map(|id| cast(id, &DataType::Int64)).transpose()?;
         let ids = ids.as_ref().map(AsArray::as_primitive::<Int64Type>);
         for row in 0..batch.num_rows() {
-            let position = (ra.is_valid(row) && dec.is_valid(row)).then(|| (ra.value(row), dec.value(row)));
+            let (ra, dec) = (
+                ra.is_valid(row).then(|| ra.value(row)).filter(|ra| !ra.is_nan()),
+                dec.is_valid(row).then(|| dec.value(row)).filter(|dec| !dec.is_nan()),
+            );
             let id = match ids {
-                Some(ids) if ids.is_null(row) => {
-                    return Err(Error::Value {
-                        path: self.path.clone(),
-                        row: keys.len() as u64,
-                        column: columns.id.clone().unwrap_or_default(),
-                        reason: "is null or no whole number: rows are sorted by it".into(),
-                    });
-                }
-                Some(ids) => ids.value(row),
+                Some(ids) => ids.is_valid(row).then(|| ids.value(row)),
                 // In the order in which they come.
-                None => 0,
+                None => Some(0),
             };
-            let pixel = position.and_then(|(ra, dec)| sky::pixel_of_row(DEEPEST, ra, dec));
-            let pixel = pixel.map(|pixel| pixel as i64);
-            keys.push(Key { pixel, id });
+            let pixel = match (id, ra.zip(dec)) {
+                (None, _) => Err(NO_ID),
+                (_, None) => Err(NO_POSITION),
+                (_, Some((ra, dec))) => sky::pixel_of_row(DEEPEST, ra, dec).ok_or(OFF_THE_SKY),
+            };
+            if let Err(reason) = pixel {
+                keys.rejected[reason] += 1;
+            }
+            keys.rows.push(Key {
+                pixel: pixel.ok().map(|pixel| pixel as i64),
+                id: id.unwrap_or_default(),
+            });
         }
         Ok(())
     }
@@ -144,7 +171,7 @@ impl KeyColumns {
     }
 }
 
-/// Have all inputs the columns of the first?
+/// Have all inputs the columns of the first, and its wavelengths, where all rows of a file share them?
 pub(super) fn check_schemas(inputs: &[Input]) -> Result<()> {
     let columns = |schema: &Schema| -> Vec<(String, DataType)> {
         let fields = schema.fields().iter();
@@ -156,6 +183,15 @@ pub(super) fn check_schemas(inputs: &[Input]) -> Result<()> {
         return Ok(());
     };
     let expected = columns(&first.schema);
+    let grid = |input: &Input| Grid::from_metadata(input.schema.metadata()).ok();
+    let wavelengths = grid(first);
+    if let Some(other) = inputs.iter().find(|input| grid(input) != wavelengths) {
+        let first = first.path.display();
+        return Err(Error::Mixed {
+            path: other.path.clone(),
+            reason: format!("its wavelength grid is not that of {first}: divide the files of each grid for themselves"),
+        });
+    }
     match inputs.iter().find(|input| columns(&input.schema) != expected) {
         None => Ok(()),
         Some(other) => {

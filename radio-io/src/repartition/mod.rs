@@ -20,7 +20,7 @@ use arrow_select::take::take_record_batch;
 use rayon::prelude::*;
 use twox_hash::XxHash64;
 
-use self::keys::{Input, Key, KeyColumns};
+use self::keys::{Input, Key, KeyColumns, Keys};
 use self::partition::{Arrivals, Place};
 use self::spill::Spill;
 use crate::error::{io, not_written};
@@ -29,6 +29,8 @@ use crate::{Error, Result, TileWriter, WriteOptions};
 
 /// Says which inputs and options the tiles of a folder are of.
 const ABOUT: &str = ".radio-repartition";
+/// Where rows wait that do not fit the memory.
+const SPILL: &str = ".spill";
 /// Bytes that are put in order at once.
 const CHUNK: u64 = 4 << 20;
 
@@ -139,16 +141,16 @@ pub struct Repartitioned {
 /// Divides the rows of Parquet files, in any order, into one tile for each pixel of the sky, below `folder`:
 /// `Norder=6/Dir=10000/Npix=10012.parquet`.
 ///
-/// Columns stay as they are, so files of any dialect of spectra will do, and of none; all must have the same columns. In a tile rows are sorted by id. Rows without a
-/// position are in no tile, and counted. `progress` is told how much is done of how much: each row counts twice, when it is read and when it is written.
+/// Columns stay as they are, so files of any dialect of spectra will do, and of none; all must have the same columns (and, where the metadata has one, the same wavelength grid). In a tile rows are sorted by id. Rows without a
+/// position on the sky or without an id are in no tile, and counted. `progress` is told how much is done of how much: each row counts twice, when it is read and when it is written.
 ///
 /// A run that was killed goes on when it is started again with the same inputs and options: tiles that are there are complete, and kept.
 ///
 /// # Errors
 ///
 /// All inputs are opened before anything is written: [`Error::Io`] and [`Error::Tile`] where one cannot be read, [`Error::Mixed`] where one has other
-/// columns, [`Error::Column`] where none is a position. [`Error::Option`] for an option outside its range and for a folder with other tiles.
-/// [`Error::Value`] for a row without an id. [`Error::Write`] and [`Error::Io`] where the disk is full.
+/// columns or wavelengths, [`Error::Column`] where none is a position. [`Error::Option`] for an option outside its range and for a folder with
+/// other tiles. [`Error::Write`] and [`Error::Io`] where the disk is full.
 ///
 /// # Complexity
 ///
@@ -194,21 +196,23 @@ pub fn repartition(
         return Ok(Repartitioned::default());
     };
     let columns = KeyColumns::find(first, options)?;
-    let keys: Vec<Vec<Key>> = inputs
+    let keys: Vec<Keys> = inputs
         .par_iter()
         .map(|input| input.keys(&columns))
         .collect::<Result<_>>()?;
 
-    let mut done = Repartitioned::default();
+    let mut done = Repartitioned {
+        read: keys.iter().map(|keys| keys.rows.len() as u64).sum(),
+        ..Repartitioned::default()
+    };
     for (input, keys) in inputs.iter().zip(&keys) {
-        done.read += keys.len() as u64;
-        let without = keys.iter().filter(|key| key.pixel.is_none()).count() as u64;
-        if without > 0 {
-            done.rejected
-                .push((input.path.clone(), "no position".to_owned(), without));
-        }
+        let rejected = keys.rejected();
+        done.rejected
+            .extend(rejected.map(|(reason, rows)| (input.path.clone(), reason.to_owned(), rows)));
     }
-    let keys = keys.concat();
+    let mut all = Vec::with_capacity(usize::try_from(done.read).unwrap_or_default());
+    keys.into_iter().for_each(|keys| all.extend(keys.rows));
+    let keys: Vec<Key> = all;
     if u32::try_from(keys.len()).is_err() {
         return Err(Error::option(
             "inputs",
@@ -301,15 +305,10 @@ impl Job<'_> {
 
     /// Takes all rows apart by tile, in the order of the inputs.
     fn read(&self, progress: &impl Fn(u64)) -> Result<Spill> {
-        let folder = self.folder.join(".spill");
-        if folder.exists() {
-            // Of a run that was killed.
-            fs::remove_dir_all(&folder).map_err(io(&folder))?;
-        }
         let rows = (self.options.memory / 16 / self.row_bytes).clamp(1, 8192) as usize;
         let budget = self.options.memory / 2;
         let mut spill = Spill::new(
-            folder,
+            self.folder.join(SPILL),
             self.schema.clone(),
             self.tiles.len(),
             budget,
@@ -462,7 +461,7 @@ fn fingerprint(inputs: &[Input], options: &RepartitionOptions) -> String {
     format!("{:016x}", hash.finish())
 }
 
-/// Makes the folder ready, empty or of the same run, and locks it.
+/// Makes the folder ready, empty or of the same run, without what a killed run left on its way, and locks it.
 fn begin(folder: &Path, fingerprint: &str) -> Result<File> {
     let refuse = |expected: &str| Error::option("folder", folder.display(), expected);
     fs::create_dir_all(folder).map_err(io(folder))?;
@@ -483,6 +482,10 @@ fn begin(folder: &Path, fingerprint: &str) -> Result<File> {
         .map_err(io(&about))?;
     if lock.try_lock().is_err() {
         return Err(refuse("one that no other run is writing to"));
+    }
+    let spill = folder.join(SPILL);
+    if spill.exists() {
+        fs::remove_dir_all(&spill).map_err(io(&spill))?;
     }
     lock.write_all(fingerprint.as_bytes()).map_err(io(&about))?;
     Ok(lock)

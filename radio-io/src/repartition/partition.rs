@@ -72,7 +72,7 @@ fn divide(pixels: &[i64], (order, pixel): (u8, u64), most: u64, deepest: u8, til
 /// Where a row goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Number of the tile; the number of all tiles where the row has no position.
+    /// Number of the tile; the number of all tiles where the row is in none.
     pub(super) tile: u32,
     /// Its row there.
     pub(super) row: u32,

@@ -278,4 +278,18 @@ fn words_of_errors() {
         &off,
         "HDU 6 (R_WAVELENGTH): the wavelengths are not on the grid of the first arm, 3600 Å + i · 0.8 Å",
     );
+    let columns = [("flux", "E"), ("loglam", "E"), ("ivar", "E")];
+    let sdss = |loglam: [f32; 3]| {
+        let rows = loglam.map(|loglam| floats([1.0, loglam, 1.0]));
+        [primary(), table("COADD", &columns, &rows)]
+    };
+    for (loglam, expected) in [
+        ([3.5, 3.75, 3.6], "row 2: 3981.0708 Å comes after 5623.413 Å"),
+        ([3.5, 3.5, 3.6], "row 1: 3162.2776 Å comes after 3162.2776 Å"),
+        ([f32::NAN, 3.5, 3.6], "row 0: NaN Å comes after 0 Å"),
+        ([3.5, 3.6, 99.0], "row 2: inf Å comes after 3981.0708 Å"),
+    ] {
+        let but = ", but column loglam has to increase: the file is damaged, get it again";
+        check(&sdss(loglam), &format!("HDU 1 (COADD): {expected}{but}"));
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Array, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
     Int64Array, RecordBatch, StringArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use ndarray::array;
@@ -287,51 +287,134 @@ fn arms_are_joined() {
     assert_eq!(batch["survey"].as_string::<i32>().value(0), "x");
 }
 
-/// Spellings of two releases, and of SDSS.
+/// The bytes of a cell.
+fn cell(form: &str, value: &str) -> Vec<u8> {
+    match form {
+        "K" => value.parse::<i64>().unwrap().to_be_bytes().to_vec(),
+        "J" => value.parse::<i32>().unwrap().to_be_bytes().to_vec(),
+        "I" => value.parse::<i16>().unwrap().to_be_bytes().to_vec(),
+        "D" => doubles([value.parse().unwrap()]),
+        "E" => floats([value.parse().unwrap()]),
+        _ => value.as_bytes().to_vec(),
+    }
+}
+
+/// Has a table of these columns (name, TFORM and value) a row of these keys, and no others?
+#[track_caller]
+fn check_keys(hdu: &str, columns: &[(&str, &str, &str)], expected: &[(&str, &str)]) {
+    let forms: Vec<(&str, &str)> = columns.iter().map(|&(name, form, _)| (name, form)).collect();
+    let row = columns.iter().flat_map(|&(_, form, value)| cell(form, value)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(
+        folder.path(),
+        "zcatalog.fits",
+        [primary(), table(hdu, &forms, &[row])].concat(),
+    );
+    let batches: Vec<RecordBatch> = catalogue(path, &FitsOptions::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let schema = batches[0].schema();
+    let found = schema.fields().iter().zip(batches[0].columns()).map(|(field, column)| {
+        let text = arrow_cast::display::array_value_to_string(column, 0).unwrap();
+        (field.name().as_str(), text)
+    });
+    let found: Vec<(&str, String)> = found.filter(|(_, text)| !text.is_empty()).collect();
+    let found: Vec<(&str, &str)> = found.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+/// The spellings of DESI's zcatalogs of both versions (desidatamodel, zcatalog/v1 and v2), of SDSS and of other tables.
 #[test]
 fn catalogues_of_several_releases() {
-    let folder = tempfile::tempdir().unwrap();
-    let id = |id: i64| id.to_be_bytes().to_vec();
-    let check = |name: &str, columns: &[(&str, &str)], row: Vec<u8>, expected: [&str; 4]| {
-        let path = write(
-            folder.path(),
-            name,
-            [primary(), table("ZCATALOG", columns, &[row])].concat(),
-        );
-        let batches: Vec<RecordBatch> = catalogue(path, &FitsOptions::default())
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        let text = |column: &str| {
-            let array: ArrayRef = batches[0][column].clone();
-            arrow_cast::display::array_value_to_string(&array, 0).unwrap()
-        };
-        assert_eq!(["targetid", "z", "zwarn", "desi_target"].map(text), expected, "{name}");
-    };
-    let row = [id(9), doubles([0.5]), id(4), id(1), id(2)].concat();
-    let columns = [
-        ("TARGETID", "K"),
-        ("Z", "D"),
-        ("ZWARN", "K"),
-        ("DESI_TARGET", "K"),
-        ("SV3_DESI_TARGET", "K"),
+    let all = [
+        ("targetid", "39633345008634465"),
+        ("survey", "main"),
+        ("objtype", "TGT"),
+        ("healpix", "10012"),
+        ("target_ra", "150.5"),
+        ("target_dec", "-2.25"),
+        ("z", "0.5"),
+        ("zerr", "0.0001"),
+        ("zwarn", "4"),
+        ("spectype", "GALAXY"),
+        ("deltachi2", "25.5"),
+        ("desi_target", "1"),
+        ("coadd_fiberstatus", "8"),
     ];
-    check("v1.fits", &columns, row.clone(), ["9", "0.5", "4", "1"]);
-    let columns = [
-        ("targetid", "K"),
-        ("z_best", "D"),
-        ("zwarn_best", "K"),
-        ("SV1_DESI_TARGET", "K"),
-        ("OTHER", "K"),
+    let v1 = [
+        ("TARGETID", "K", "39633345008634465"),
+        ("SURVEY", "7A", "main   "),
+        ("HEALPIX", "J", "10012"),
+        ("Z", "D", "0.5"),
+        ("ZERR", "D", "0.0001"),
+        ("ZWARN", "K", "4"),
+        ("SPECTYPE", "6A", "GALAXY"),
+        ("DELTACHI2", "D", "25.5"),
+        ("COADD_FIBERSTATUS", "J", "8"),
+        ("TARGET_RA", "D", "150.5"),
+        ("TARGET_DEC", "D", "-2.25"),
+        ("OBJTYPE", "3A", "TGT"),
+        ("SV1_DESI_TARGET", "K", "7"),
+        ("DESI_TARGET", "K", "1"),
+        ("MORE", "K", "7"),
     ];
-    check("v2.fits", &columns, row, ["9", "0.5", "4", "1"]);
-    let columns = [("object_id", "3A"), ("Z", "E"), ("ZWARNING", "I")];
-    check(
-        "strings.fits",
-        &columns,
-        [b"123".to_vec(), floats([0.25]), vec![0, 16]].concat(),
-        ["123", "0.25", "16", ""],
+    check_keys("ZCATALOG", &v1, &all);
+    let v2 = v1.map(|(name, form, value)| match (name, form) {
+        ("Z", _) => ("Z_BEST", form, value),
+        ("ZERR", _) => ("ZERR_BEST", form, value),
+        ("ZWARN", _) => ("ZWARN_BEST", "J", value),
+        ("SPECTYPE", _) => ("SPECTYPE_BEST", form, value),
+        ("DELTACHI2", _) => ("DELTACHI2_BEST", "E", value),
+        _ => (name, form, value),
+    });
+    check_keys("ZCATALOG", &v2, &all);
+    // In small letters, and of Survey Validation.
+    let small = v1.map(|(name, form, value)| (name.to_ascii_lowercase(), form, value));
+    let small: Vec<(&str, &str, &str)> = small
+        .iter()
+        .filter(|column| column.0 != "desi_target")
+        .map(|(name, form, value)| (name.as_str(), *form, *value))
+        .collect();
+    let mut sv1 = all;
+    sv1[11].1 = "7";
+    check_keys("ZCATALOG", &small, &sv1);
+    check_keys(
+        "ZCAT",
+        &[("TARGETID", "K", "5"), ("SV3_DESI_TARGET", "K", "2")],
+        &[("targetid", "5"), ("desi_target", "2")],
     );
+
+    let sdss = [
+        ("object_id", "3A", "123"),
+        ("PLUG_RA", "D", "150.5"),
+        ("PLUG_DEC", "D", "-2.25"),
+        ("Z", "E", "0.5"),
+        ("Z_ERR", "E", "0.25"),
+        ("ZWARNING", "I", "16"),
+        ("CLASS", "6A", "QSO   "),
+    ];
+    // No column of pixels: that of the position, as Python's cdshealpix has it.
+    let expected = [
+        ("targetid", "123"),
+        ("healpix", "27211"),
+        ("target_ra", "150.5"),
+        ("target_dec", "-2.25"),
+        ("z", "0.5"),
+        ("zerr", "0.25"),
+        ("zwarn", "16"),
+        ("spectype", "QSO"),
+    ];
+    check_keys("SPALL", &sdss, &expected);
+    let plain = [("ra", "D", "150.5"), ("DEC", "D", "-2.25")];
+    check_keys("", &plain, &expected[1..4]);
+}
+
+/// Whether true is good, publishers disagree.
+#[test]
+fn a_warning_that_is_true_or_false_is_not_guessed() {
+    let columns = [("TARGETID", "K", "5"), ("Z", "D", "0.5"), ("ZWARN", "L", "T")];
+    check_keys("ZCATALOG", &columns, &[("targetid", "5"), ("z", "0.5")]);
 }
 
 /// `cargo test --release -p radio-io --features fits --test it -- --ignored --nocapture speed_of_a_coadd`: MB of FITS per

@@ -832,7 +832,7 @@ fn sdss_is_written_as_the_official_catalogue_and_lsdb_reads_it() {
             expected
         );
     }
-    check_in_python(folder.path(), report.rows);
+    check_in_python(folder.path(), report.rows, &SDSS);
 }
 
 /// From the files of others to a collection in one call, with columns that units and UCDs are known of.
@@ -854,19 +854,74 @@ fn sdss_is_divided_anew_and_lsdb_reads_it() {
     assert_eq!((rows.read, rows.written, report.rows), (120_606, 120_606, 120_606));
     assert!(rows.tiles.iter().all(|tile| tile.rows <= 5_000) && rows.tiles.len() > 34);
     assert_eq!(leaves(folder.path()).unwrap().len(), rows.tiles.len());
-    check_in_python(folder.path(), 120_606);
+    check_in_python(folder.path(), 120_606, &SDSS);
+}
+
+/// From FITS to a collection of spectra, whose units astropy understands.
+#[cfg(feature = "fits")]
+#[test]
+fn spectra_of_desi_become_a_collection_and_lsdb_reads_it() {
+    let Some(root) = crate::real::root() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = ["coadd-5-169-thru20210419", "coadd-sv3-dark-26065"].map(|name| {
+        let path = folder.path().join(format!("{name}.parquet"));
+        let fits = root.join(format!("fits/desi/{name}.fits"));
+        let batches = radio_io::fits::spectra(fits, &radio_io::fits::FitsOptions::default()).unwrap();
+        let options = WriteOptions::default().without_order();
+        let mut writer = TileWriter::create(&path, batches.schema(), options).unwrap();
+        batches.for_each(|batch| writer.write(&batch.unwrap()).unwrap());
+        writer.finish().unwrap();
+        path
+    });
+    let out = folder.path().join("desi");
+    let (rows, _) = Collection::new("desi")
+        .with_position("target_ra", "target_dec")
+        .with_margin_arcsec(10.0)
+        .write(&inputs, &out, &RepartitionOptions::default(), |_, _| {})
+        .unwrap();
+    assert_eq!(rows.written, 10);
+    let lists = |item: &str| format!("fixed_size_list<element: {item} not null>[7781]");
+    let (flux, mask) = (lists("float"), lists("int32"));
+    let columns = [
+        ("targetid", ["int64", "", "meta.id;meta.main"]),
+        ("target_ra", ["double", "deg", "pos.eq.ra;meta.main"]),
+        (
+            "flux",
+            [&flux, "1e-17 erg / (Angstrom s cm2)", "phot.flux.density;em.wl"],
+        ),
+        (
+            "ivar",
+            [
+                &flux,
+                "1e+34 cm4 Angstrom2 s2 / erg2",
+                "stat.weight;phot.flux.density;em.wl",
+            ],
+        ),
+        ("mask", [&mask, "", "meta.code.qual"]),
+    ];
+    check_in_python(&out, 10, &columns);
 }
 
 #[test]
 fn lsdb_reads_a_small_catalogue() {
     let folder = tempfile::tempdir().unwrap();
     let (_, _, report) = small(folder.path());
-    check_in_python(folder.path(), report.rows);
+    // What a field says goes before what is known of its name.
+    let flux = (
+        "flux",
+        [
+            "fixed_size_list<element: float not null>[3]",
+            "mJy",
+            "phot.flux.density",
+        ],
+    );
+    check_in_python(folder.path(), report.rows, &[flux]);
 }
 
-/// Runs hats' strict validation, and compares what lsdb finds with brute force.
+/// Runs hats' strict validation, and compares what lsdb finds with brute force. Then columns have these types, units and UCDs, the last two by
+/// astropy's reading of the VOTable header.
 #[track_caller]
-fn check_in_python(collection: &Path, rows: u64) {
+fn check_in_python(collection: &Path, rows: u64, columns: &[(&str, [&str; 3])]) {
     let python = std::env::var("RADIO_HATS_PYTHON").unwrap_or_else(|_| "python3".into());
     let has_lsdb = Command::new(&python).args(["-c", "import lsdb"]).output();
     if !has_lsdb.is_ok_and(|output| output.status.success()) {
@@ -880,4 +935,17 @@ fn check_in_python(collection: &Path, rows: u64) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (column, expected) in columns {
+        assert_eq!(report["columns"][column], serde_json::json!(expected), "{column}");
+    }
 }
+
+/// Columns of SDSS's catalogue that everybody calls so.
+const SDSS: [(&str, [&str; 3]); 5] = [
+    ("_healpix_29", ["int64", "", "pos.healpix"]),
+    ("ra", ["float", "deg", "pos.eq.ra;meta.main"]),
+    ("dec", ["float", "deg", "pos.eq.dec;meta.main"]),
+    ("z", ["float", "", "src.redshift"]),
+    ("weight", ["float", "", "stat.weight"]),
+];

@@ -17,9 +17,12 @@ mod fits_damaged;
 #[cfg(feature = "fits")]
 mod fits_file;
 #[cfg(feature = "fits")]
+mod fits_python;
+#[cfg(feature = "fits")]
 mod fits_real;
 #[cfg(feature = "hats")]
 mod hats;
+mod killed;
 #[cfg(feature = "mock")]
 mod mock;
 mod python;

@@ -23,7 +23,7 @@ use proptest::test_runner::RngSeed;
 use radio_io::{Error, Partitioning, RepartitionOptions, Repartitioned, repartition};
 
 /// Id and position of a row.
-type Row = (i64, Option<f64>, f64);
+pub(crate) type Row = (i64, Option<f64>, f64);
 
 /// Rows whose pixels say which row they are of.
 fn batch(rows: &[Row], pixels: usize) -> RecordBatch {
@@ -59,7 +59,7 @@ fn batch(rows: &[Row], pixels: usize) -> RecordBatch {
 }
 
 /// By parquet's own writer.
-fn inputs(folder: &Path, files: &[Vec<Row>], pixels: usize) -> Vec<PathBuf> {
+pub(crate) fn inputs(folder: &Path, files: &[Vec<Row>], pixels: usize) -> Vec<PathBuf> {
     fs::create_dir_all(folder).unwrap();
     let write = |(number, rows): (usize, &Vec<Row>)| {
         let path = folder.join(format!("{number}.parquet"));
@@ -72,7 +72,7 @@ fn inputs(folder: &Path, files: &[Vec<Row>], pixels: usize) -> Vec<PathBuf> {
     files.iter().enumerate().map(write).collect()
 }
 
-fn run(inputs: &[PathBuf], folder: &Path, options: &RepartitionOptions) -> Repartitioned {
+pub(crate) fn run(inputs: &[PathBuf], folder: &Path, options: &RepartitionOptions) -> Repartitioned {
     let last = AtomicU64::new(0);
     let done = repartition(inputs, folder, options, |done, of| {
         assert!(done <= of);
@@ -97,7 +97,7 @@ pub(crate) fn read(path: &Path) -> RecordBatch {
 }
 
 /// Every row with a position is in the tile of its pixel, whole, and in order.
-fn check(done: &Repartitioned, folder: &Path, files: &[Vec<Row>], pixels: usize) {
+pub(crate) fn check(done: &Repartitioned, folder: &Path, files: &[Vec<Row>], pixels: usize) {
     let mut expected: BTreeMap<(u8, u64), Vec<i64>> = BTreeMap::new();
     for &(id, ra, dec) in files.iter().flatten() {
         let Some(ra) = ra.filter(|ra| ra.is_finite() && ra.abs() <= 360.0 && dec.abs() <= 90.0) else {
@@ -209,7 +209,82 @@ proptest! {
     }
 }
 
-fn survey() -> Vec<Vec<Row>> {
+/// Read is written and rejected, reason by reason and file by file.
+#[test]
+fn rows_that_are_in_no_tile_are_counted_by_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<Row> = vec![
+        (1, Some(10.0), 5.0),
+        (2, None, 5.0),
+        (3, Some(f64::NAN), 5.0),
+        (4, Some(999_999.0), 5.0),
+        (5, Some(10.0), -91.0),
+        (6, Some(200.0), 5.0),
+    ];
+    let inputs = inputs(&folder.path().join("in"), &[rows.clone(), rows[..1].to_vec()], 3);
+    let batch = batch(&rows, 3);
+    let ids = Int64Array::from(vec![Some(1), None, Some(3), Some(4), None, None]);
+    let mut columns = batch.columns().to_vec();
+    columns[0] = Arc::new(ids);
+    let batch = RecordBatch::try_new(batch.schema(), columns).unwrap();
+    let mut writer = ArrowWriter::try_new(File::create(&inputs[1]).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let done = run(&inputs, &folder.path().join("out"), &RepartitionOptions::default());
+    assert_eq!((done.read, done.written), (12, 3));
+    let expected = [
+        (&inputs[0], "no position", 2),
+        (&inputs[0], "a position off the sky", 2),
+        (&inputs[1], "no position", 1),
+        (&inputs[1], "a position off the sky", 1),
+        (&inputs[1], "no id", 3),
+    ];
+    assert_eq!(
+        done.rejected,
+        expected.map(|(path, why, rows)| (path.clone(), why.to_owned(), rows))
+    );
+}
+
+/// Tiles of one grid must not say that they are of another one.
+#[test]
+fn files_of_other_wavelengths_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, grid: Option<&str>| {
+        let path = folder.path().join(name);
+        let batch = batch(&[(1, Some(10.0), 5.0)], 3);
+        let metadata = grid.map(|grid| ("wavelength".to_owned(), grid.to_owned()));
+        let schema = batch
+            .schema()
+            .as_ref()
+            .clone()
+            .with_metadata(metadata.into_iter().collect());
+        let batch = batch.with_schema(Arc::new(schema)).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        path
+    };
+    let first = write("a.parquet", Some(r#"{"start": 3600.0, "step": 0.8, "n": 3}"#));
+    let same = write("b.parquet", Some(r#"{"n": 3, "step": 0.80, "start": 3600}"#));
+    let options = RepartitionOptions::default();
+    run(&[first.clone(), same], &folder.path().join("out"), &options);
+    for grid in [Some(r#"{"start": 5760.0, "step": 0.8, "n": 3}"#), None] {
+        let other = write("c.parquet", grid);
+        let error = repartition(
+            &[first.clone(), other],
+            folder.path().join("other"),
+            &options,
+            |_, _| {},
+        );
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("c.parquet") && error.contains("its wavelength grid is not that of"),
+            "{error}"
+        );
+    }
+}
+
+pub(crate) fn survey() -> Vec<Vec<Row>> {
     let position = |i: i64| (Some((i * 37 % 360) as f64), (i * 53 % 170 - 85) as f64);
     (0..4)
         .map(|file| {
@@ -288,6 +363,55 @@ fn every_dialect_stays_as_it_is() {
             assert_eq!(found.as_ref(), expected.as_ref());
         }
     }
+}
+
+#[test]
+fn threads_do_not_change_tiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs(&folder.path().join("in"), &survey(), 500);
+    let options = RepartitionOptions::default()
+        .with_partitioning(Partitioning::Order(1))
+        .with_memory(1 << 20);
+    let outs = [1, 4].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let out = folder.path().join(threads.to_string());
+        (pool.install(|| run(&inputs, &out, &options)), out)
+    });
+    let [(one, first), (four, second)] = outs;
+    assert_eq!(one, four);
+    for tile in &one.tiles {
+        assert!(fs::read(first.join(tile.file())).unwrap() == fs::read(second.join(tile.file())).unwrap());
+    }
+}
+
+/// Called on a file system of 1 MB: a full disk is an error that says so, and with room again the run goes on.
+pub(crate) fn fill_a_disk(small: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = survey();
+    let options = RepartitionOptions::default()
+        .with_partitioning(Partitioning::Order(0))
+        .with_memory(1 << 20);
+    let refuse = |inputs: &[PathBuf], out: &Path| {
+        let error = repartition(inputs, out, &options, |_, _| {}).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let text = format!("{error}: {cause:?}");
+        assert!(
+            text.contains("No space left") || text.contains("is the disk full?"),
+            "{text}"
+        );
+        assert!(!out.join(".spill").exists());
+    };
+    // More on its way than there is room for.
+    refuse(&inputs(&folder.path().join("large"), &files, 900), &small.join("large"));
+    // Room for some tiles.
+    let inputs = inputs(&folder.path().join("in"), &files, 100);
+    let (ballast, out) = (small.join("ballast"), small.join("out"));
+    fs::write(&ballast, vec![1; 800 << 10]).unwrap();
+    refuse(&inputs, &out);
+    fs::remove_file(&ballast).unwrap();
+    let done = run(&inputs, &out, &options);
+    assert!(done.kept < done.tiles.len());
+    check(&done, &out, &files, 100);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn ragged(lengths: &[usize]) -> RecordBatch {
     .unwrap()
 }
 
-fn write(path: &Path, batches: &[RecordBatch], options: WriteOptions) -> u64 {
+pub(crate) fn write(path: &Path, batches: &[RecordBatch], options: WriteOptions) -> u64 {
     let mut writer = TileWriter::create(path, batches[0].schema(), options).unwrap();
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     let written = writer.finish().unwrap();
@@ -136,7 +136,7 @@ fn write(path: &Path, batches: &[RecordBatch], options: WriteOptions) -> u64 {
 }
 
 /// All rows, by parquet's own reader, which compares the checksums of pages and knows of the indexes; and the footer.
-fn read(path: &Path) -> (RecordBatch, Arc<ParquetMetaData>) {
+pub(crate) fn read(path: &Path) -> (RecordBatch, Arc<ParquetMetaData>) {
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(path).unwrap(), options).unwrap();
     let (schema, metadata) = (builder.schema().clone(), builder.metadata().clone());
@@ -145,7 +145,7 @@ fn read(path: &Path) -> (RecordBatch, Arc<ParquetMetaData>) {
 }
 
 /// Equal values, whatever may be null.
-fn assert_equal(found: &RecordBatch, expected: &RecordBatch) {
+pub(crate) fn assert_equal(found: &RecordBatch, expected: &RecordBatch) {
     assert_eq!(found.num_rows(), expected.num_rows());
     for (number, field) in expected.schema().fields().iter().enumerate() {
         let cast = arrow_cast::cast(expected.column(number), found.column(number).data_type()).unwrap();
@@ -506,5 +506,8 @@ fn fill_a_disk() {
             assert_eq!(fs::read_dir(&small).unwrap().count(), 1);
         }
     }
+    fs::remove_file(&path).unwrap();
+    #[cfg(feature = "hats")]
+    crate::repartition::fill_a_disk(Path::new(&small));
     fs::write(filled, "").unwrap();
 }
