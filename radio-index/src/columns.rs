@@ -22,17 +22,18 @@ pub struct KeyColumns {
     pub dec: Vec<String>,
     /// Redshift. Default: `z`, `Z`, `Z_BEST`.
     pub z: Vec<String>,
-    /// Error of the redshift. Default: `zerr`, `ZERR`, `Z_ERR`.
+    /// Error of the redshift. Default: `zerr`, `ZERR`, `ZERR_BEST`, `Z_ERR`.
     pub zerr: Vec<String>,
     /// Redshift warning: an integer, 0 where there is none. Default: `zwarn`, `ZWARN`, `ZWARN_BEST`, `ZWARNING`.
     pub zwarn: Vec<String>,
-    /// Spectral class (GALAXY, QSO, STAR). Default: `spectype`, `SPECTYPE`, `CLASS`.
+    /// Spectral class (GALAXY, QSO, STAR). Default: `spectype`, `SPECTYPE`, `SPECTYPE_BEST`, `CLASS`.
     pub spectype: Vec<String>,
     /// Type of the object on the fibre (TGT, SKY, or empty). Default: `objtype`, `OBJTYPE`.
     pub objtype: Vec<String>,
-    /// DESI targeting bits. Default: `desi_target`, `DESI_TARGET`, `SV1_DESI_TARGET`, `SV3_DESI_TARGET`.
+    /// DESI targeting bits. Default: `desi_target`, `DESI_TARGET`, `SV1_DESI_TARGET`, `SV2_DESI_TARGET`,
+    /// `SV3_DESI_TARGET`.
     pub desi_target: Vec<String>,
-    /// χ² gap to the second best redshift. Default: `deltachi2`, `DELTACHI2`.
+    /// χ² gap to the second best redshift. Default: `deltachi2`, `DELTACHI2`, `DELTACHI2_BEST`.
     pub deltachi2: Vec<String>,
     /// Status of the fibre in the coadded spectrum, 0 where it is good. Default: `coadd_fiberstatus`,
     /// `COADD_FIBERSTATUS`.
@@ -63,12 +64,18 @@ impl Default for KeyColumns {
             ra: names(&["target_ra", "TARGET_RA", "ra", "RA"]),
             dec: names(&["target_dec", "TARGET_DEC", "dec", "DEC"]),
             z: names(&["z", "Z", "Z_BEST"]),
-            zerr: names(&["zerr", "ZERR", "Z_ERR"]),
+            zerr: names(&["zerr", "ZERR", "ZERR_BEST", "Z_ERR"]),
             zwarn: names(&["zwarn", "ZWARN", "ZWARN_BEST", "ZWARNING"]),
-            spectype: names(&["spectype", "SPECTYPE", "CLASS"]),
+            spectype: names(&["spectype", "SPECTYPE", "SPECTYPE_BEST", "CLASS"]),
             objtype: names(&["objtype", "OBJTYPE"]),
-            desi_target: names(&["desi_target", "DESI_TARGET", "SV1_DESI_TARGET", "SV3_DESI_TARGET"]),
-            deltachi2: names(&["deltachi2", "DELTACHI2"]),
+            desi_target: names(&[
+                "desi_target",
+                "DESI_TARGET",
+                "SV1_DESI_TARGET",
+                "SV2_DESI_TARGET",
+                "SV3_DESI_TARGET",
+            ]),
+            deltachi2: names(&["deltachi2", "DELTACHI2", "DELTACHI2_BEST"]),
             fiberstatus: names(&["coadd_fiberstatus", "COADD_FIBERSTATUS"]),
             primary: names(&[
                 "zcat_primary",
