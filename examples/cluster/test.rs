@@ -96,9 +96,9 @@ fn three_nodes_train_a_model() {
             .arg(&token)
             .args(["--epochs", epochs, "--checkpoint"])
             .arg(&checkpoint);
-        addresses
-            .iter()
-            .for_each(|address| drop(train.arg("--worker").arg(address)));
+        for address in &addresses {
+            train.arg("--worker").arg(address);
+        }
         train
     };
     let (is_well, text) = output(&mut train("2"));

@@ -120,7 +120,7 @@ impl Reader {
             options,
             runtime,
             state,
-            rows,
+            rows as u64,
             windows.into_iter(),
         )
     }
