@@ -18,8 +18,11 @@ use radio_io::mock::Mock;
 fn program(name: &str) -> Command {
     // Tests are in `deps`, beside the folder of examples.
     let tests = std::env::current_exe().unwrap();
-    let programs = tests.parent().unwrap().parent().unwrap().join("examples");
-    Command::new(programs.join(name))
+    let program = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let missing =
+        "is not built: a test alone does not, `cargo build -p radio-examples --features cluster --examples` does";
+    assert!(program.exists(), "{} {missing}", program.display());
+    Command::new(program)
 }
 
 struct Killed(Child);
