@@ -9,16 +9,20 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod quick;
+
 use std::fs;
 use std::hint::black_box;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
 use cpu_time::ProcessTime;
-use radio_io::cluster::{Cluster, Output, Worker};
+use radio_io::cluster::{Access, Cluster, Output, Worker};
 use radio_io::mock::Mock;
 use radio_io::{ReadOptions, ReadPlan, Reader, Resources, Shuffle, TileSlice, Topology};
 use radio_tokenize::{ArrowColumns, TokenFormat, Tokenizer};
@@ -30,9 +34,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The argument before the node and the folder of a process that is a worker.
 const WORKER: &str = "--worker";
 const NODES: [&str; 3] = ["a", "b", "c"];
-const SPECTRA: usize = 6_000;
-const PASSES: usize = 5;
-const TILES: usize = 12_000;
+fn spectra() -> usize {
+    quick::or(6_000, 1_200)
+}
+
+fn rounds() -> usize {
+    quick::or(5, 3)
+}
+
+fn tile_count() -> usize {
+    quick::or(12_000, 1_200)
+}
+
+/// Runs over 64 MiB of which one time is taken.
+const LIMIT_RUNS: usize = 8;
+/// Readers of a row each.
+const READERS: u32 = 200;
 /// CPU time in /proc is counted in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -41,8 +58,7 @@ fn main() {
     if let Some(at) = arguments.iter().position(|argument| argument == WORKER) {
         return work(&arguments[at + 1], &arguments[at + 2]);
     }
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster");
-    let survey = Survey::new(&root);
+    let survey = Survey::new(&quick::folder("cluster"));
     println!(
         "| | CPU s per GB, here | workers | all, of the embedded reader's | first batch, ms |\n|---|---:|---:|---:|---:|"
     );
@@ -57,14 +73,14 @@ fn main() {
         }),
     ];
     let mut passes: Vec<Vec<Pass>> = vec![Vec::new(); kinds.len()];
-    for _ in 0..PASSES {
+    for _ in 0..rounds() {
         for ((_, pass), passes) in kinds.iter().zip(&mut passes) {
             passes.push(pass());
         }
     }
     for (number, ((name, _), mut passes)) in kinds.iter().zip(passes).enumerate() {
         passes.sort_by_key(|pass| pass.here + pass.workers);
-        let pass = &passes[PASSES / 2];
+        let pass = &passes[rounds() / 2];
         let all = (pass.here + pass.workers).as_secs_f64();
         if number % 2 == 0 {
             embedded = Some(all);
@@ -78,11 +94,62 @@ fn main() {
             1e3 * pass.first.as_secs_f64()
         );
     }
+    println!(
+        "| (the same bytes through a TCP connection to this machine) | {:.2} | | | |",
+        per_gigabyte(through_loopback)
+    );
+    println!(
+        "| (the same bytes copied once, into memory that is new) | {:.2} | | | |",
+        per_gigabyte(copied)
+    );
+    let [here, there] = survey.an_ask().map(|time| 1e3 * time.as_secs_f64());
+    println!("\nAn ask for a row: {here:.2} ms of CPU here, {there:.2} ms at the worker.");
+    println!(
+        "A spectrum: {:.1} kB, as tokens {:.1} kB.",
+        survey.kilobytes[0], survey.kilobytes[1]
+    );
     let first = survey.first_of_many();
     println!(
-        "\nA plan of {TILES} tiles: first batch after {:.0} ms.",
+        "A plan of {} tiles: first batch after {:.0} ms.",
+        tile_count(),
         1e3 * first.as_secs_f64()
     );
+}
+
+/// What no cluster can do without, in CPU seconds per GB: the middle one of some runs.
+fn per_gigabyte(run: fn(&[u8])) -> f64 {
+    let bytes = vec![1_u8; 64 << 20];
+    let mut times: Vec<Duration> = (0..rounds())
+        .map(|_| {
+            let before = ProcessTime::now();
+            (0..LIMIT_RUNS).for_each(|_| run(&bytes));
+            before.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[rounds() / 2].as_secs_f64() / (LIMIT_RUNS * bytes.len()) as f64 * 1e9
+}
+
+/// Once into the kernel, and once out of it.
+fn through_loopback(bytes: &[u8]) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || TcpStream::connect(address).unwrap().write_all(bytes).unwrap());
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = vec![0; 1 << 20];
+        while stream.read(black_box(&mut buffer)).unwrap() > 0 {}
+    });
+}
+
+fn copied(bytes: &[u8]) {
+    // As batches are made: a few megabytes at a time.
+    bytes.chunks(4 << 20).for_each(|chunk| drop(black_box(chunk.to_vec())));
+}
+
+fn tokenized(tokenizer: &Tokenizer, batch: &RecordBatch) -> RecordBatch {
+    let (columns, format) = (ArrowColumns::default(), TokenFormat::default());
+    tokenizer.tokenize_record_batch(batch, &columns, &format).unwrap()
 }
 
 /// What a worker process does.
@@ -111,6 +178,8 @@ struct Survey {
     plan: ReadPlan,
     topology: Topology,
     gigabytes: f64,
+    /// A spectrum, and the tokens of one.
+    kilobytes: [f64; 2],
     root: PathBuf,
     workers: Vec<Child>,
     cluster: Cluster,
@@ -118,7 +187,7 @@ struct Survey {
 
 impl Survey {
     fn new(root: &Path) -> Self {
-        let mock = Mock::new(SPECTRA).write(root.join("all"), |_| {}).unwrap();
+        let mock = Mock::new(spectra()).write(root.join("all"), |_| {}).unwrap();
         let mut topology = Topology::default();
         let mut slices = Vec::new();
         for (slice, node) in mock.plan.slices().iter().zip(NODES.iter().cycle()) {
@@ -134,14 +203,21 @@ impl Survey {
             slices.push(TileSlice::new(path, slice.rows()));
         }
         let plan: ReadPlan = slices.into_iter().collect();
-        let batches = Reader::new(&plan, options()).unwrap();
-        let bytes: usize = batches
-            .map(|batch| batch.unwrap().record_batch().get_array_memory_size())
-            .sum();
+        let (mut bytes, mut tokens) = (0, 0);
+        for batch in Reader::new(&plan, options()).unwrap() {
+            let batch = batch.unwrap();
+            bytes += batch.record_batch().get_array_memory_size();
+            tokens += tokenized(&Tokenizer::new(32), batch.record_batch()).get_array_memory_size();
+        }
         let (workers, addresses): (Vec<Child>, Vec<String>) = NODES.iter().map(|node| start(node, root)).unzip();
-        let cluster = Cluster::connect(NODES.iter().zip(addresses).map(|(&node, url)| (node, url)), None).unwrap();
+        let cluster = Cluster::connect(
+            NODES.iter().zip(addresses).map(|(&node, url)| (node, url)),
+            &Access::default(),
+        )
+        .unwrap();
         Self {
             cluster: cluster.with_topology(topology.clone()),
+            kilobytes: [bytes, tokens].map(|bytes| bytes as f64 / 1e3 / plan.rows() as f64),
             plan,
             topology,
             gigabytes: bytes as f64 / 1e9,
@@ -157,9 +233,7 @@ impl Survey {
             batches.map(move |batch| {
                 let batch = batch.unwrap();
                 if tokenize {
-                    let (columns, format) = (ArrowColumns::default(), TokenFormat::default());
-                    let tokens = tokenizer.tokenize_record_batch(batch.record_batch(), &columns, &format);
-                    return black_box(tokens.unwrap()).num_rows();
+                    return black_box(tokenized(&tokenizer, batch.record_batch())).num_rows();
                 }
                 black_box(batch).len()
             })
@@ -198,6 +272,24 @@ impl Survey {
         self.workers.iter().map(|worker| TICK * of(worker)).sum()
     }
 
+    /// CPU time of an ask here and at a worker, one for a row after the other: a reader asks how batches look, and for its row.
+    fn an_ask(&self) -> [Duration; 2] {
+        let first = self.plan.slices().first().unwrap();
+        let plan = ReadPlan::from_iter([TileSlice::new(first.uri(), 0..1)]);
+        let (here, workers) = (ProcessTime::now(), self.cpu_of_workers());
+        for _ in 0..READERS {
+            assert_eq!(
+                self.cluster
+                    .reader(&plan, options())
+                    .unwrap()
+                    .map(Result::unwrap)
+                    .count(),
+                1
+            );
+        }
+        [here.elapsed(), self.cpu_of_workers() - workers].map(|time| time / (2 * READERS))
+    }
+
     /// Time from a plan of many tiles to its first batch.
     fn first_of_many(&self) -> Duration {
         let tile = self.plan.slices().first().unwrap();
@@ -207,7 +299,7 @@ impl Survey {
             let _ = fs::remove_dir_all(folder);
             fs::create_dir_all(folder).unwrap();
         }
-        let slices: Vec<TileSlice> = (0..TILES)
+        let slices: Vec<TileSlice> = (0..tile_count())
             .map(|number| {
                 let path = folders[number % NODES.len()].join(format!("{number:05}.parquet"));
                 fs::hard_link(tile.uri(), &path).unwrap();
@@ -218,7 +310,7 @@ impl Survey {
             .collect();
         let plan: ReadPlan = slices.into_iter().collect();
         let cluster = self.cluster.clone().with_topology(topology);
-        let mut times: Vec<Duration> = (0..PASSES)
+        let mut times: Vec<Duration> = (0..rounds())
             .map(|_| {
                 let began = Instant::now();
                 let first = cluster.reader(&plan, options()).unwrap().next().unwrap().unwrap();
@@ -228,7 +320,7 @@ impl Survey {
             .collect();
         times.sort_unstable();
         folders.iter().for_each(|folder| fs::remove_dir_all(folder).unwrap());
-        times[PASSES / 2]
+        times[rounds() / 2]
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod workers;
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -14,17 +15,25 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use clap::Parser;
 use radio_index::{Selection, blocking::Index};
-use radio_io::cluster::{Cluster, ClusterReader, NodeMetrics, Output};
+use radio_io::cluster::{Cluster, ClusterReader, Output};
 use radio_io::{ReadOptions, ReadPlan, Shuffle, State};
-use radio_models::{ConvAutoencoder, ConvAutoencoderConfig, Position, Tokens, Trainer, TrainerOptions};
+use radio_models::{
+    AnomalyScorer, ConvAutoencoder, ConvAutoencoderConfig, Part, Position, Tokens, Trainer, TrainerOptions,
+};
 use radio_tokenize::TokenBatch;
 
 pub(crate) use common::Result;
-use common::{as_tokens, end, progress};
+use common::{Split, as_tokens, end, progress};
+use workers::Workers;
 
 /// Models make and drop large tensors all the time, which the system's allocator gives back to the system each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Tiles that the model learns from, and tiles that say what scores are usual.
+const SPLIT: Split = [0.8, 0.2];
+/// Fewest spectra to calibrate by.
+const LEAST_APART: u64 = 100;
 
 /// Trains on the spectra of an index, whose tiles are on other nodes.
 #[derive(Debug, Parser)]
@@ -32,15 +41,8 @@ struct Options {
     /// Index: a file, sqlite:… or postgres://…
     #[arg(long, value_name = "INDEX")]
     index: String,
-    /// A node and the address of its worker; once for each node
-    #[arg(long, value_name = "NAME=http://HOST:7420", value_parser = worker, required_unless_present = "workers")]
-    worker: Vec<(String, String)>,
-    /// Or a name in the DNS that stands for all workers, as a headless Service does
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "worker")]
-    workers: Option<String>,
-    /// File with the token of the workers
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    workers: Workers,
     /// Spectra of a step
     #[arg(long, value_name = "N", default_value = "64")]
     batch_rows: NonZeroUsize,
@@ -50,19 +52,15 @@ struct Options {
     /// Folder of the checkpoint: a run that was stopped goes on
     #[arg(long, value_name = "DIR", default_value = "checkpoint")]
     checkpoint: PathBuf,
-    /// Seed of model and order
+    /// Where the model goes in the end, calibrated on a fifth of the tiles that it has not seen
+    #[arg(long, value_name = "FILE", default_value = "scorer.safetensors")]
+    scorer: PathBuf,
+    /// Seed of model, order, and of which tiles are set apart
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Where the model computes: cpu, tch, tch:cuda:0, vulkan, wgpu, cuda:0
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     device: String,
-}
-
-fn worker(text: &str) -> std::result::Result<(String, String), String> {
-    let parts = text
-        .split_once('=')
-        .map(|(node, url)| (node.to_owned(), url.to_owned()));
-    parts.ok_or_else(|| "expected a node and an address, node-a=http://node-a:7420".to_owned())
 }
 
 fn main() -> std::process::ExitCode {
@@ -76,12 +74,7 @@ fn run(options: &Options) -> Result<()> {
     if plan.is_empty() {
         return Err("the index has no row of a tile; register tiles with cluster_worker --register".into());
     }
-    let token = options.token_file.as_deref().map(common::token).transpose()?;
-    let cluster = match &options.workers {
-        Some(name) => Cluster::discover(name, token.as_deref())?,
-        None => Cluster::connect(options.worker.iter().cloned(), token.as_deref())?,
-    };
-    let cluster = cluster.with_outputs([
+    let cluster = options.workers.cluster()?.with_outputs([
         Output::column("targetid"),
         Output::call("tokens", "tokenize", ["flux", "ivar", "mask"]),
     ]);
@@ -89,12 +82,16 @@ fn run(options: &Options) -> Result<()> {
         .with_batch_rows(options.batch_rows)
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
+    let [training, apart] =
+        [Part::Training, Part::Validation].map(|part| common::part_of(&plan, part, options.seed, SPLIT));
     println!(
-        "{} spectra in {} tiles of {} nodes",
-        plan.rows(),
-        plan.tiles(),
-        plan.nodes().len()
+        "{} spectra in {} tiles of {} nodes; {} more are set apart",
+        training.rows(),
+        training.tiles(),
+        plan.nodes().len(),
+        apart.rows()
     );
+    let plan = training;
     let mut trainer = trainer(options, &cluster, &plan, &read)?;
     let bar = progress("training", trainer.options().steps as u64);
     let (started, before) = (Instant::now(), trainer.steps());
@@ -114,6 +111,18 @@ fn run(options: &Options) -> Result<()> {
     if let Some(record) = trainer.history().records().last() {
         println!("loss {:.3} after step {}", record.loss, record.step);
     }
+    let mut scorer = AnomalyScorer::new(trainer.finish());
+    if apart.rows() < LEAST_APART {
+        println!(
+            "{} spectra cannot calibrate scores: they will be raw ones",
+            apart.rows()
+        );
+    } else {
+        let position = Position::default();
+        scorer = scorer.calibrated(Batches::new(&cluster, &apart, &read, position)?)?;
+    }
+    scorer.save(&options.scorer)?;
+    println!("{}: ready for cluster_worker --scorer", options.scorer.display());
     Ok(())
 }
 
@@ -175,26 +184,7 @@ impl Iterator for Batches {
 
 impl Drop for Batches {
     fn drop(&mut self) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        for NodeMetrics {
-            node,
-            asks,
-            failures,
-            rows,
-            bytes,
-            waited,
-            ..
-        } in self.batches.nodes()
-        {
-            println!(
-                "{node}: {rows} spectra, {:.0} a second, {:.1} MB/s; {asks} asks, {failures} failed; waited for it {:.1} s",
-                rows as f64 / seconds,
-                bytes as f64 / 1e6 / seconds,
-                waited.as_secs_f64()
-            );
-        }
-        let held_back = self.batches.held_back().as_secs_f64();
-        println!("batches waited {held_back:.1} of {seconds:.1} s for the model");
+        workers::report(&self.batches, self.started);
     }
 }
 

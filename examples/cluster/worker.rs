@@ -8,11 +8,15 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use clap::Parser;
 use radio_index::{SyncOptions, blocking::Index};
 use radio_io::Resources;
 use radio_io::cluster::Worker;
-use radio_tokenize::Tokenizer;
+use radio_models::{AnomalyScorer, ConvAutoencoder, Tokens, device};
+use radio_tokenize::{ArrowColumns, TokenBatch, TokenFormat, Tokenizer};
 
 pub(crate) use common::Result;
 use common::end;
@@ -21,7 +25,7 @@ use common::end;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Reads the Parquet tiles below a folder for trainers elsewhere, and cuts spectra into tokens for them.
+/// Reads the Parquet tiles below a folder for trainers elsewhere, cuts spectra into tokens for them, and scores them.
 #[derive(Debug, Parser)]
 struct Options {
     /// Name of this node, as the index has it [default: the environment's NODE_NAME]
@@ -36,6 +40,12 @@ struct Options {
     /// File with a token that trainers have to show
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// File with a certificate for the name that trainers call this worker by, PEM: the way is encrypted
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// File with its private key
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Threads that decode [default: one for each CPU]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -45,6 +55,9 @@ struct Options {
     /// Pixels of a token
     #[arg(long, value_name = "N", default_value = "32")]
     patch: NonZeroUsize,
+    /// File of a model (cluster_train makes one), to score spectra by where they are
+    #[arg(long, value_name = "FILE")]
+    scorer: Option<PathBuf>,
     /// Index to register the tiles in, under the name of this node, instead of serving them: a file, sqlite:… or postgres://…
     #[arg(long, value_name = "INDEX")]
     register: Option<String>,
@@ -63,15 +76,31 @@ fn run(options: &Options) -> Result<()> {
     let mut resources = Resources::default();
     resources.threads = options.threads;
     resources.memory = Some(options.memory);
+    let tokenizer = Tokenizer::new(options.patch.get());
     let mut worker = Worker::builder(&node)
         .tiles(&options.tiles)
         .resources(resources)
-        .udf(Tokenizer::new(options.patch.get()).into_udf());
+        .udf(tokenizer.clone().into_udf());
+    if let Some(file) = &options.scorer {
+        let scorer = AnomalyScorer::<ConvAutoencoder>::load(file, &device("cpu")?)?;
+        worker = worker.udf(scorer.into_udf(move |spectra| tokens(&tokenizer, spectra))?);
+    }
     if let Some(file) = &options.token_file {
         worker = worker.token(common::token(file)?);
     }
+    if let (Some(certificate), Some(key)) = (&options.tls_certificate, &options.tls_key) {
+        worker = worker.tls(common::text(certificate)?, common::text(key)?);
+    }
     let says = |address| println!("{node}: serving {} on {address}", options.tiles.display());
     Ok(worker.build()?.run(options.listen, says)?)
+}
+
+/// What the model wants to know of spectra.
+fn tokens(tokenizer: &Tokenizer, spectra: &RecordBatch) -> Result<Tokens<'static>> {
+    let ids = spectra.column_by_name("targetid").ok_or("no column targetid")?;
+    let ids = ids.as_primitive_opt::<Int64Type>().ok_or("ids that are no numbers")?;
+    let tokens = tokenizer.tokenize_record_batch(spectra, &ArrowColumns::default(), &TokenFormat::default())?;
+    common::as_tokens(ids.values(), TokenBatch::from_record_batch(&tokens)?)
 }
 
 fn register(index: &str, node: &str, tiles: &Path) -> Result<()> {

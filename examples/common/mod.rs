@@ -8,15 +8,12 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, UInt32Type};
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::ArrayView2;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use radio_index::{AnomalyScore, PixelSummary, ReadPlan};
 use radio_io::{ReadOptions, Reader, SpectrumBatch};
-use radio_models::{Part, Position, Tokens};
+use radio_models::{Part, Position, Scores, Tokens};
 use radio_tokenize::{Spectra, TokenBatch, Tokenizer};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -49,10 +46,13 @@ pub(crate) fn index_url(index: &str) -> String {
     }
 }
 
+pub(crate) fn text(file: &Path) -> Result<String> {
+    Ok(fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?)
+}
+
 /// The token in a file, which has to have one.
 pub(crate) fn token(file: &Path) -> Result<String> {
-    let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    match text.trim() {
+    match text(file)?.trim() {
         "" => Err(format!("{}: no token in it", file.display()).into()),
         token => Ok(token.to_owned()),
     }
@@ -140,26 +140,11 @@ pub(crate) fn recorded(path: &Path) -> Result<Vec<AnomalyScore>> {
     let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut scores = Vec::new();
     for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
-        let batch = batch?;
-        let numbers = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Float64Type>();
-        let id = batch
-            .column_by_name("targetid")
-            .and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let flags = batch
-            .column_by_name("flags")
-            .and_then(|column| column.as_primitive_opt::<UInt32Type>());
-        let (Some(id), Some(flags), Some(score)) = (id, flags, numbers("score")) else {
-            return Err(format!("{}: no file of scores", path.display()).into());
-        };
-        let number = |name: &str, row: usize| {
-            numbers(name)
-                .filter(|column| column.is_valid(row))
-                .map(|column| column.value(row))
-        };
-        for row in (0..batch.num_rows()).filter(|&row| score.is_valid(row)) {
-            let mut one = AnomalyScore::new(id.value(row), score.value(row));
-            (one.score_raw, one.snr) = (number("score_raw", row), number("snr", row));
-            (one.worst_wavelength, one.flags) = (number("worst_wavelength", row), flags.value(row).into());
+        for row in Scores::from_record_batch(&batch?).map_err(|e| format!("{}: {e}", path.display()))? {
+            let Some(score) = row.score else { continue };
+            let mut one = AnomalyScore::new(row.targetid, score);
+            (one.score_raw, one.snr) = (row.score_raw, row.snr);
+            (one.worst_wavelength, one.flags) = (row.worst_wavelength, row.flags.into());
             scores.push(one);
         }
     }

@@ -27,10 +27,11 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `cluster` | `cluster`: the same plan on several nodes, whose workers read the tiles that they hold | no |
+//! | `cluster-tls` | the way between the one who asks and the workers encrypted (rustls with ring) | no |
 //! | `datafusion` | `PlanTable`: a plan as a table of DataFusion | no |
 //! | `fits` | `fits`: DESI and SDSS spectra, redshifts and catalogues out of FITS files | no |
 //! | `object-store` | `Store`: tiles in S3 and its like, through the crate `object_store` | no |
-//! | `progress` | `Reader::with_progress`: a bar on standard error | no |
+//! | `progress` | `Reader::with_progress`, `ClusterReader::with_progress`: a bar on standard error | no |
 //! | `hats` | `repartition`: files as they are into one tile for each HEALPix pixel; `hats::Collection`: catalogues that LSDB opens and searches by place on the sky, with margins | no |
 //! | `mock` | `mock::Mock`, a seeded survey of physically sensible spectra, for examples, tests and benches | no |
 //!

@@ -28,12 +28,7 @@ pub struct Progress {
 
 impl Progress {
     pub(crate) fn new(reader: Reader) -> Self {
-        let bar = ProgressBar::new(reader.rows());
-        let form = "{bar:40} {human_pos} of {human_len} rows, {msg}, {eta} to go";
-        bar.set_style(ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        // What a pass that was resumed left behind.
-        bar.set_position(reader.passed());
-        bar.reset_eta();
+        let bar = bar(reader.rows(), reader.passed());
         Self { reader, bar }
     }
 
@@ -42,6 +37,16 @@ impl Progress {
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
+}
+
+/// `passed` is what a pass that was resumed left behind.
+pub(crate) fn bar(rows: u64, passed: u64) -> ProgressBar {
+    let bar = ProgressBar::new(rows);
+    let form = "{bar:40} {human_pos} of {human_len} rows, {msg}, {eta} to go";
+    bar.set_style(ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_position(passed);
+    bar.reset_eta();
+    bar
 }
 
 impl Iterator for Progress {

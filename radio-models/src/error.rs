@@ -173,6 +173,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A column is not what scores consist of.
+    #[error("the column {column:?} cannot be read as scores: {reason}")]
+    NoScores {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// The scores could not be put into an Arrow batch.
     #[error("cannot make a record batch of the scores")]
     Arrow {

@@ -73,6 +73,8 @@ mod scorer;
 mod split;
 mod tokens;
 mod trainer;
+#[cfg(feature = "datafusion")]
+mod udf;
 pub mod web;
 mod zero_copy;
 

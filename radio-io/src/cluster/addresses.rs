@@ -17,12 +17,20 @@ pub(super) enum Addresses {
     /// Written down.
     Fixed(Arc<BTreeMap<String, Url>>),
     /// All that a name in the DNS stands for, `host:port`; who is who, they say themselves.
-    Named(Arc<str>, Arc<Mutex<BTreeMap<String, Url>>>),
+    Named {
+        name: Arc<str>,
+        scheme: &'static str,
+        urls: Arc<Mutex<BTreeMap<String, Url>>>,
+    },
 }
 
 impl Addresses {
-    pub(super) fn named(name: &str) -> Self {
-        Self::Named(name.into(), Arc::default())
+    pub(super) fn named(name: &str, scheme: &'static str) -> Self {
+        Self::Named {
+            name: name.into(),
+            scheme,
+            urls: Arc::default(),
+        }
     }
 
     /// Where a node answers, as far as is known.
@@ -32,7 +40,7 @@ impl Addresses {
                 .get(node)
                 .cloned()
                 .ok_or_else(|| Fault::Away("it has no address".into())),
-            Self::Named(name, urls) => {
+            Self::Named { name, urls, .. } => {
                 let urls = urls.lock().unwrap_or_else(PoisonError::into_inner);
                 let nobody = || Fault::Away(format!("no worker of this node answers at {name}"));
                 urls.get(node).cloned().ok_or_else(nobody)
@@ -44,7 +52,7 @@ impl Addresses {
     pub(super) fn has(&self, node: &str) -> bool {
         match self {
             Self::Fixed(urls) => urls.contains_key(node),
-            Self::Named(..) => true,
+            Self::Named { .. } => true,
         }
     }
 
@@ -52,9 +60,11 @@ impl Addresses {
     ///
     /// # Errors
     ///
-    /// What nobody can wait away: a token that is not that of the workers.
+    /// What nobody can wait away: a token that is not that of the workers, a certificate that is not believed.
     pub(super) async fn look(&self, client: &Client) -> Result<()> {
-        let Self::Named(name, urls) = self else { return Ok(()) };
+        let Self::Named { name, scheme, urls } = self else {
+            return Ok(());
+        };
         let addresses = match tokio::net::lookup_host(&**name).await {
             Ok(addresses) => addresses,
             Err(error) => {
@@ -62,7 +72,7 @@ impl Addresses {
                 return Ok(());
             }
         };
-        let asked = addresses.filter_map(|address| Url::parse(&format!("http://{address}")).ok());
+        let asked = addresses.filter_map(|address| Url::parse(&format!("{scheme}://{address}")).ok());
         let asked = asked.map(|url| async move { (client.version(&url).await, url) });
         let mut found = BTreeMap::new();
         for (answer, url) in join_all(asked).await {
@@ -107,14 +117,23 @@ impl Addresses {
     }
 }
 
-/// Who does not answer may come yet; a wrong token does not become right.
+/// What the TLS stack says of a certificate that is not believed.
+const WRONG_CERTIFICATE: &str = "invalid peer certificate";
+
+/// Who does not answer may come yet; a wrong token does not become right, and neither does a certificate.
 fn refuse(node: &str, fault: &Fault) -> Result<()> {
     let reason = match fault {
-        Fault::Away(reason) if !reason.contains(worker::WRONG_TOKEN) => {
+        Fault::Away(reason)
+            if ![worker::WRONG_TOKEN, WRONG_CERTIFICATE]
+                .iter()
+                .any(|wrong| reason.contains(wrong)) =>
+        {
             tracing::warn!(node, reason, "does not answer yet");
             return Ok(());
         }
-        Fault::Away(reason) | Fault::Refused(reason) | Fault::Piece { reason, .. } => reason.clone(),
+        Fault::Away(reason) | Fault::Busy(reason) | Fault::Refused(reason) | Fault::Piece { reason, .. } => {
+            reason.clone()
+        }
     };
     let node = node.to_owned();
     Err(Error::Node { node, reason })

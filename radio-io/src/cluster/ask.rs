@@ -17,7 +17,7 @@ use super::output::Output;
 const MOST_ROWS: u64 = 1 << 20;
 
 /// Changes with every change of what goes over the network.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// Rows of pieces of tiles, in order. Whatever a worker needs to know is in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

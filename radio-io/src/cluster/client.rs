@@ -21,6 +21,7 @@ use tonic::transport::{Channel, Endpoint};
 use url::Url;
 use uuid::Uuid;
 
+use super::access::Access;
 use super::ask::Ask;
 use super::exec::{TilesCodec, TilesExec};
 use super::fault::Fault;
@@ -29,10 +30,12 @@ use super::fault::Fault;
 const BUFFER_BYTES: usize = 8 << 20;
 /// What may be under way of one answer.
 const WINDOW_BYTES: u32 = 4 << 20;
+/// A batch comes in few frames.
+const FRAME_BYTES: u32 = 1 << 20;
 /// A node that is there takes a connection at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// So a node is noticed that vanished without a word.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// So a node is noticed that vanished without a word: a sign of life is asked for after this time, and waited for as long again.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Sends asks to workers.
 #[derive(Clone)]
@@ -42,10 +45,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(token: Option<&str>) -> Result<Self, DataFusionError> {
+    pub(super) fn new(access: &Access, host: Option<&str>) -> Result<Self, DataFusionError> {
         let channels = Channels {
             open: Arc::default(),
-            token: token.map(|token| format!("Bearer {token}").into()),
+            token: access.token().map(|token| format!("Bearer {token}").into()),
+            access: access.clone(),
+            host: host.map(Arc::from),
         };
         let config = SessionConfig::new()
             .with_distributed_channel_resolver(channels.clone())
@@ -100,6 +105,9 @@ fn route(event: RouteTasksEvent<'_>) -> Option<Result<RouteTasksEventResponse, D
 struct Channels {
     open: Arc<Mutex<HashMap<Url, Channel>>>,
     token: Option<Arc<str>>,
+    access: Access,
+    /// What certificates have to name; none for the host in each address.
+    host: Option<Arc<str>>,
 }
 
 impl Channels {
@@ -108,13 +116,15 @@ impl Channels {
         if let Some(channel) = open.get(url) {
             return Ok(channel.clone());
         }
-        let endpoint =
-            Endpoint::from_shared(url.to_string()).map_err(|error| DataFusionError::External(error.into()))?;
+        let endpoint = Endpoint::from_shared(url.to_string());
+        let endpoint = endpoint.and_then(|endpoint| self.access.endpoint(endpoint, self.host.as_deref()));
+        let endpoint = endpoint.map_err(|error| DataFusionError::External(error.into()))?;
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
+            .max_frame_size(FRAME_BYTES)
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(4 * WINDOW_BYTES)
             .connect_lazy();

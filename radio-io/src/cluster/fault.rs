@@ -20,8 +20,10 @@ pub(super) enum Fault {
     },
     /// The worker does not do such things, whoever asks and however often.
     Refused(String),
-    /// The worker, or the way to it, is not there, or not now.
+    /// The worker, or the way to it, is not there.
     Away(String),
+    /// The worker is there, and answers as many as it may.
+    Busy(String),
 }
 
 impl Fault {

@@ -11,6 +11,8 @@ use crate::{Result, Topology};
 
 /// A node that failed is asked again after this time, even if others have its tiles.
 const FORGIVEN: Duration = Duration::from_secs(10);
+/// A failure so long ago has nothing to do with the next one: while others have its tiles, or nobody takes batches, a node is not asked.
+const FORGOTTEN: Duration = Duration::from_mins(1);
 /// How long to wait before a node is asked again that alone has a tile: at first, and at most.
 const BACK_OFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
@@ -91,21 +93,19 @@ impl Homes {
         self.failing[node] = None;
     }
 
-    /// Notes that a node did not answer; since when, and how long to wait before it is asked again.
-    pub(super) fn failed(&mut self, node: usize) -> (Instant, Duration) {
+    /// Notes that a node did not answer, be it away or too busy; since when it is away, and how long to wait before it is asked again.
+    pub(super) fn failed(&mut self, node: usize, is_away: bool) -> (Instant, Duration) {
         let now = Instant::now();
-        let before = self.failing[node].unwrap_or(Failing {
-            since: now,
-            last: now,
-            times: 0,
-        });
-        let wait = BACK_OFF[0].saturating_mul(1 << before.times.min(10)).min(BACK_OFF[1]);
+        let before = self.failing[node].filter(|failing| failing.last.elapsed() < FORGOTTEN);
+        let times = before.map_or(0, |before| before.times);
+        let since = before.filter(|_| is_away).map_or(now, |before| before.since);
+        let wait = BACK_OFF[0].saturating_mul(1 << times.min(10)).min(BACK_OFF[1]);
         self.failing[node] = Some(Failing {
+            since,
             last: now,
-            times: before.times + 1,
-            ..before
+            times: times + 1,
         });
-        (before.since, wait)
+        (since, wait)
     }
 
     /// The tiles that no node has that answers.

@@ -215,7 +215,8 @@ impl Merger {
                         return Err(self.refused(node, reason).into());
                     }
                 }
-                Fault::Away(reason) => self.back_off(node, &uri, &tried, &reason).await?,
+                Fault::Away(reason) => self.back_off(node, &uri, &tried, &reason, true).await?,
+                Fault::Busy(reason) => self.back_off(node, &uri, &tried, &reason, false).await?,
             }
         }
     }
@@ -231,8 +232,15 @@ impl Merger {
     }
 
     /// Waits a little for a node that is away, if there is nobody else to ask and patience is left.
-    async fn back_off(&mut self, node: usize, uri: &str, tried: &[usize], reason: &str) -> Result<(), Stop> {
-        let (since, wait) = self.homes.failed(node);
+    async fn back_off(
+        &mut self,
+        node: usize,
+        uri: &str,
+        tried: &[usize],
+        reason: &str,
+        is_away: bool,
+    ) -> Result<(), Stop> {
+        let (since, wait) = self.homes.failed(node, is_away);
         if self.homes.other(uri, node, tried).is_some() {
             return Ok(());
         }
@@ -378,7 +386,8 @@ impl Merger {
                     self.skip(&going.group, piece, of_piece.len() as u64, error).await?;
                 }
             }
-            Fault::Away(reason) => self.wait_for(going, node, &rest, &reason).await?,
+            Fault::Away(reason) => self.wait_for(going, node, &rest, &reason, true).await?,
+            Fault::Busy(reason) => self.wait_for(going, node, &rest, &reason, false).await?,
         }
         let rest: Vec<usize> = rest
             .into_iter()
@@ -387,9 +396,16 @@ impl Merger {
         self.assign(going, rest, schema).await
     }
 
-    /// Waits for a node that is away, where it alone has tiles; gives them up when there is no patience left.
-    async fn wait_for(&mut self, going: &mut Going, node: usize, rest: &[usize], reason: &str) -> Result<(), Stop> {
-        let (since, wait) = self.homes.failed(node);
+    /// Waits for a node that does not answer, where it alone has tiles; gives those of one that is away up when there is no patience left.
+    async fn wait_for(
+        &mut self,
+        going: &mut Going,
+        node: usize,
+        rest: &[usize],
+        reason: &str,
+        is_away: bool,
+    ) -> Result<(), Stop> {
+        let (since, wait) = self.homes.failed(node, is_away);
         let mut alone: BTreeMap<usize, u64> = BTreeMap::new();
         for &place in rest {
             let (piece, _) = going.group.order[place];

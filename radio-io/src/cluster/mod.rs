@@ -31,7 +31,7 @@
 //!
 #![cfg_attr(feature = "mock", doc = "```")]
 #![cfg_attr(not(feature = "mock"), doc = "```ignore")]
-//! use radio_io::cluster::{Cluster, Worker};
+//! use radio_io::cluster::{Access, Cluster, Worker};
 //! use radio_io::{ReadOptions, Reader, Shuffle, Topology, mock::Mock};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,7 +44,7 @@
 //! std::thread::spawn(move || worker.run(([127, 0, 0, 1], 0).into(), |on| address.send(on).unwrap()));
 //!
 //! // Where the model is:
-//! let cluster = Cluster::connect([("node-a", format!("http://{}", serving.recv()?))], None)?
+//! let cluster = Cluster::connect([("node-a", format!("http://{}", serving.recv()?))], &Access::default())?
 //!     .with_topology(plan.slices().iter().map(|slice| ("node-a", slice.uri())).collect());
 //! let options = ReadOptions::default().with_shuffle(Shuffle::window()).with_seed(7);
 //! let here = Reader::new(&plan, options.clone())?;
@@ -55,6 +55,7 @@
 //! # }
 //! ```
 
+mod access;
 mod addresses;
 mod ask;
 mod client;
@@ -64,6 +65,8 @@ mod fault;
 mod homes;
 mod merge;
 mod output;
+#[cfg(feature = "progress")]
+mod progress;
 mod reader;
 mod tiles;
 mod worker;
@@ -76,8 +79,11 @@ use radio_index::ReadPlan;
 use tokio::runtime::{Handle, Runtime};
 use url::Url;
 
+pub use self::access::Access;
 pub use self::counters::NodeMetrics;
 pub use self::output::Output;
+#[cfg(feature = "progress")]
+pub use self::progress::Progress;
 pub use self::reader::{ClusterReader, ClusterStream};
 pub use self::worker::{Worker, WorkerBuilder};
 
@@ -120,23 +126,21 @@ impl Drop for Threads {
 
 impl Cluster {
     /// Connects to workers: the names of nodes, as the index has them, and where each answers, `http://node-a:7420` for instance.
-    /// Workers that were given a [token](WorkerBuilder::token) want to see it.
     ///
     /// # Errors
     ///
-    /// [`Error::Node`] where an address is none, where what answers there is another node or no worker of this version, or where the
-    /// token is not its own. A node that does not answer is no error here: it may come.
+    /// [`Error::Node`] where an address is none, where what answers there is another node or no worker of this version, or where it
+    /// wants another token or shows a certificate that is not believed. A node that does not answer is no error here: it may come.
     pub fn connect<N: Into<String>, U: AsRef<str>>(
         nodes: impl IntoIterator<Item = (N, U)>,
-        token: Option<&str>,
+        access: &Access,
     ) -> Result<Self> {
         let mut urls = BTreeMap::new();
         for (node, url) in nodes {
             let (node, url) = (node.into(), url.as_ref());
-            let parsed = Url::parse(url).ok();
-            let parsed = parsed.filter(|url| url.has_host() && url.scheme() == "http");
-            let Some(parsed) = parsed else {
-                let reason = format!("{url:?} is no address: expected one like http://{node}:7420");
+            let parsed = Url::parse(url).ok().filter(Url::has_host);
+            let Some(parsed) = parsed.filter(|url| url.scheme() == access.scheme()) else {
+                let reason = wrong_address(url, &node, access);
                 return Err(Error::Node { node, reason });
             };
             if urls.insert(node.clone(), parsed).is_some() {
@@ -144,7 +148,7 @@ impl Cluster {
                 return Err(Error::Node { node, reason });
             }
         }
-        Self::start(Addresses::Fixed(Arc::new(urls)), token)
+        Self::start(Addresses::Fixed(Arc::new(urls)), access, None)
     }
 
     /// Connects to all workers that a name in the DNS stands for, `workers:7420` for instance: a headless Service of Kubernetes, or one
@@ -152,19 +156,25 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// [`Error::Node`] where the token is not that of the workers.
-    pub fn discover(name: &str, token: Option<&str>) -> Result<Self> {
-        Self::start(Addresses::named(name), token)
+    /// [`Error::Node`] where workers want another token, or show a certificate that is not believed.
+    pub fn discover(name: &str, access: &Access) -> Result<Self> {
+        let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+        Self::start(Addresses::named(name, access.scheme()), access, Some(host))
     }
 
-    fn start(addresses: Addresses, token: Option<&str>) -> Result<Self> {
+    /// `host` is what certificates have to name; none for the host in each address.
+    fn start(addresses: Addresses, access: &Access, host: Option<&str>) -> Result<Self> {
+        if let Some(reason) = access.fault() {
+            let (node, reason) = (String::new(), reason.to_owned());
+            return Err(Error::Node { node, reason });
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("radio-cluster")
             .enable_all()
             .build();
         let runtime = runtime.map_err(io("the threads of a cluster".as_ref()))?;
-        let client = Client::new(token).map_err(|error| Error::Node {
+        let client = Client::new(access, host).map_err(|error| Error::Node {
             node: String::new(),
             reason: chain(&error),
         })?;
@@ -243,4 +253,14 @@ impl std::fmt::Debug for Cluster {
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
+}
+
+fn wrong_address(url: &str, node: &str, access: &Access) -> String {
+    let scheme = access.scheme();
+    let help = match (Url::parse(url).is_ok_and(|url| url.scheme() == "https"), scheme) {
+        (true, _) if cfg!(not(feature = "cluster-tls")) => " (TLS is radio-io's feature `cluster-tls`)",
+        (true, "http") => " (for TLS say what certificates are to be believed: `Access::with_authority`)",
+        _ => "",
+    };
+    format!("{url:?} is no address: expected one like {scheme}://{node}:7420{help}")
 }

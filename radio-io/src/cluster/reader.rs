@@ -36,6 +36,8 @@ pub struct ClusterReader {
     state: State,
     rows: u64,
     batches: u64,
+    #[cfg(feature = "progress")]
+    batch_rows: u64,
     has_ended: bool,
     skipped: Vec<SkippedTile>,
     _threads: Arc<Threads>,
@@ -44,7 +46,8 @@ pub struct ClusterReader {
 impl ClusterReader {
     pub(super) fn start(cluster: &Cluster, plan: &ReadPlan, mut options: ReadOptions, state: State) -> Result<Self> {
         let (rows, batches) = crate::reader::extent(plan, &options, &state)?;
-        let start = state.batch().saturating_mul(options.batch_rows.get() as u64);
+        let batch_rows = options.batch_rows.get() as u64;
+        let start = state.batch().saturating_mul(batch_rows);
         // No batch has more rows than there are.
         if let Some(most) = usize::try_from(rows).ok().and_then(NonZeroUsize::new) {
             options.batch_rows = options.batch_rows.min(most);
@@ -88,6 +91,8 @@ impl ClusterReader {
             state,
             rows,
             batches,
+            #[cfg(feature = "progress")]
+            batch_rows,
             has_ended: false,
             skipped: Vec::new(),
             _threads: cluster.threads.clone(),
@@ -112,7 +117,15 @@ impl ClusterReader {
         &self.skipped
     }
 
-    /// What each node gave so far.
+    /// The same batches, with a bar on standard error.
+    #[cfg(feature = "progress")]
+    #[must_use]
+    pub fn with_progress(self) -> super::Progress {
+        let passed = self.state.batch().saturating_mul(self.batch_rows).min(self.rows);
+        super::Progress::new(self, passed)
+    }
+
+    /// What each node gave so far. Rows and bytes divided by the time since the start are its rates.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeMetrics> {
         let nodes = self.nodes.names.iter().zip(&self.nodes.counters);

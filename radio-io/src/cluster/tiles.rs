@@ -138,7 +138,7 @@ impl WorkerTiles {
             return Ok(turn);
         }
         let reason = format!("{} asks are answered already; allow for more with `asks`", self.most);
-        Err(self.away(&reason))
+        Err(Fault::Busy(format!("{}: {reason}", self.node)).into_error())
     }
 }
 

@@ -18,6 +18,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Status};
 
 use super::ask::PROTOCOL;
+use super::client::KEEP_ALIVE;
 use super::exec::{TilesCodec, TilesExec};
 use super::fault::{Fault, chain};
 use super::tiles::WorkerTiles;
@@ -38,8 +39,11 @@ pub(super) const WRONG_TOKEN: &str = "the token is not the one of this worker";
 ///
 /// A worker reads rows of Parquet tiles below its folder (links that lead out of it are not followed) and calls functions that were
 /// registered with it. Whatever else the engine could do is refused before it runs, and so are messages of more than 64 MiB.
-/// Without a [`token`](WorkerBuilder::token) it answers everybody who can reach its port, and nothing is encrypted: that is meant for a
-/// closed network. A token keeps out who does not have it; it is readable on the way, as the data are.
+///
+/// Without a [`token`](WorkerBuilder::token) it answers everybody who can reach its port. A token keeps out who does not have it. Without
+/// TLS (`tls`, feature `cluster-tls`) token and data are readable on the way, and who sits there can change them: that is meant for a
+/// closed network, or for one that is encrypted below, by WireGuard for instance. With it the way is encrypted and the worker is the one that
+/// its certificate names; who asks is still known by the token alone.
 ///
 /// # Examples
 ///
@@ -54,14 +58,14 @@ pub(super) const WRONG_TOKEN: &str = "the token is not the one of this worker";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Worker {
     tiles: Arc<WorkerTiles>,
     token: Option<String>,
+    server: Server,
 }
 
 /// Options of a [`Worker`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WorkerBuilder {
     node: String,
     tiles: PathBuf,
@@ -69,6 +73,8 @@ pub struct WorkerBuilder {
     resources: Resources,
     asks: NonZeroUsize,
     token: Option<String>,
+    #[cfg(feature = "cluster-tls")]
+    identity: Option<tonic::transport::Identity>,
 }
 
 impl Worker {
@@ -81,6 +87,8 @@ impl Worker {
             resources: Resources::default(),
             asks: const { NonZeroUsize::new(32).unwrap() },
             token: None,
+            #[cfg(feature = "cluster-tls")]
+            identity: None,
         }
     }
 
@@ -118,8 +126,12 @@ impl Worker {
             .max_decoding_message_size(MOST_REQUEST_BYTES);
         let token = self.token;
         let service = InterceptedService::new(service, move |request| admit(request, token.as_deref()));
-        let served = Server::builder()
+        let served = self
+            .server
             .tcp_nodelay(true)
+            // Who vanished without a word does not keep its place.
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE))
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(4 * WINDOW_BYTES)
             .add_service(service)
@@ -151,7 +163,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Asks that are answered at once; those beyond are to be asked again. Default: 32.
+    /// Asks that are answered at once; who comes with more waits, however long. Default: 32.
     #[must_use]
     pub fn asks(mut self, most: NonZeroUsize) -> Self {
         self.asks = most;
@@ -165,16 +177,27 @@ impl WorkerBuilder {
         self
     }
 
+    /// Encrypts the way (TLS), with this certificate and its private key, both PEM. The certificate names the host that clients have as the
+    /// address of this worker; behind it may be those that lead to one that they [know](super::Access::with_authority).
+    #[cfg(feature = "cluster-tls")]
+    #[must_use]
+    pub fn tls(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.identity = Some(tonic::transport::Identity::from_pem(certificate, key));
+        self
+    }
+
     /// Starts the threads that decode.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the folder cannot be used, [`Error::Option`] for resources that cannot be had.
+    /// [`Error::Io`] where the folder cannot be used, [`Error::Option`] for resources that cannot be had, and for a certificate or a key that
+    /// cannot be read.
     pub fn build(self) -> Result<Worker> {
         let root = self.tiles.canonicalize().map_err(io(&self.tiles))?;
         if !root.is_dir() {
             return Err(Error::option("tiles", root.display(), "a folder"));
         }
+        let server = self.server()?;
         let tiles = WorkerTiles {
             node: self.node,
             root,
@@ -186,7 +209,46 @@ impl WorkerBuilder {
         Ok(Worker {
             tiles: Arc::new(tiles),
             token: self.token,
+            server,
         })
+    }
+
+    #[cfg(feature = "cluster-tls")]
+    fn server(&self) -> Result<Server> {
+        let Some(identity) = &self.identity else {
+            return Ok(Server::builder());
+        };
+        let tls = tonic::transport::ServerTlsConfig::new().identity(identity.clone());
+        let server = Server::builder().tls_config(tls);
+        server.map_err(|error| Error::option("tls", chain(&error), "a certificate and its private key, PEM"))
+    }
+
+    #[cfg(not(feature = "cluster-tls"))]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "the same signature as with the feature"
+    )]
+    fn server(&self) -> Result<Server> {
+        Ok(Server::builder())
+    }
+}
+
+/// Without what is secret, as below.
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("tiles", &self.tiles)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("node", &self.node)
+            .field("tiles", &self.tiles)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, UInt32Array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt32Type};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, PrimitiveArray, RecordBatch, UInt32Array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
@@ -94,6 +98,80 @@ impl Scores {
             Arc::new(rows().map(|row| row.flags).collect::<UInt32Array>()),
         ];
         RecordBatch::try_new(Self::schema(), columns).map_err(|e| Error::Arrow { source: e.into() })
+    }
+
+    /// Scores out of the columns of [`schema`](Self::schema), of a file for instance; others are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoScores`] where one is missing or of another type, or an id or a flag is null.
+    pub fn from_record_batch(batch: &RecordBatch) -> Result<Self> {
+        let columns = Columns(batch);
+        let numbers = |name| columns.primitive::<Float64Type>(name);
+        let (ids, flags) = (
+            columns.primitive::<Int64Type>("targetid")?,
+            columns.primitive::<UInt32Type>("flags")?,
+        );
+        if let Some((name, _)) = [("targetid", ids.null_count()), ("flags", flags.null_count())]
+            .iter()
+            .find(|(_, nulls)| *nulls > 0)
+        {
+            return Err(no_scores(name, "some are null"));
+        }
+        let (score, score_raw) = (numbers("score")?, numbers("score_raw")?);
+        let (chi2, chi2_calibrated) = (numbers("chi2")?, numbers("chi2_calibrated")?);
+        let (worst_patch, latent) = (numbers("worst_patch")?, numbers("latent")?);
+        let (snr, worst_wavelength) = (numbers("snr")?, numbers("worst_wavelength")?);
+        let at = |column: &Float64Array, row| column.is_valid(row).then(|| column.value(row));
+        let rows = (0..batch.num_rows()).map(|row| Score {
+            targetid: ids.value(row),
+            score: at(score, row),
+            score_raw: at(score_raw, row),
+            chi2: at(chi2, row),
+            chi2_calibrated: at(chi2_calibrated, row),
+            worst_patch: at(worst_patch, row),
+            latent: at(latent, row),
+            snr: at(snr, row),
+            worst_wavelength: at(worst_wavelength, row),
+            flags: flags.value(row),
+        });
+        Ok(rows.collect())
+    }
+
+    /// The same out of one column, a struct of these columns, as the function `score` makes it (feature `datafusion`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoScores`] where there is no such column, or it does not hold scores.
+    pub fn from_column(batch: &RecordBatch, name: &str) -> Result<Self> {
+        let column = batch.column_by_name(name);
+        let column = column.ok_or_else(|| no_scores(name, "there is no such column"))?;
+        let scores = column.as_struct_opt().filter(|scores| scores.null_count() == 0);
+        let scores = scores.ok_or_else(|| no_scores(name, "expected a struct without nulls"))?;
+        Self::from_record_batch(&RecordBatch::from(scores))
+    }
+}
+
+struct Columns<'a>(&'a RecordBatch);
+
+impl<'a> Columns<'a> {
+    fn primitive<T: ArrowPrimitiveType>(&self, name: &str) -> Result<&'a PrimitiveArray<T>> {
+        let column = self.0.column_by_name(name);
+        let column = column.ok_or_else(|| no_scores(name, "there is no such column"))?;
+        let numbers = column.as_primitive_opt::<T>();
+        numbers.ok_or_else(|| {
+            no_scores(
+                name,
+                format!("it is of {}, expected {}", column.data_type(), T::DATA_TYPE),
+            )
+        })
+    }
+}
+
+fn no_scores(column: &str, reason: impl Into<String>) -> Error {
+    Error::NoScores {
+        column: column.to_owned(),
+        reason: reason.into(),
     }
 }
 

@@ -34,18 +34,26 @@ impl Optimizer for AdamW {
         gradient: Tensor<D>,
         moments: Option<AdaptiveMomentumState<D>>,
     ) -> (Tensor<D>, Option<AdaptiveMomentumState<D>>) {
-        let moments = match moments {
-            Some(before) => AdaptiveMomentumState::new(
-                before.time + 1,
-                before.moment_1 * BETA[0] + gradient.clone(),
-                before.moment_2 * BETA[1] + gradient.square(),
-            ),
-            None => AdaptiveMomentumState::new(1, gradient.clone(), gradient.square()),
-        };
-        let [first, second] = BETA.map(|beta| (1.0 - beta) / (1.0 - beta.powf(moments.time as f64)));
+        let time = moments.as_ref().map_or(0, |moments| moments.time) + 1;
+        let [first, second] = BETA.map(|beta| (1.0 - beta) / (1.0 - beta.powf(time as f64)));
         let kept = 1.0 - learning_rate * self.weight_decay;
         let length = -learning_rate * first / second.sqrt();
-        let divisor = moments.moment_2.clone().sqrt() + EPSILON / second.sqrt();
+        let epsilon = EPSILON / second.sqrt();
+        let moments = moments.map(|before| [before.moment_1, before.moment_2]);
+        #[cfg(feature = "tch")]
+        let moments = match super::tch::adamw(&weights, &gradient, moments, [BETA[0], BETA[1], kept, length, epsilon]) {
+            Ok([weights, first, second]) => return (weights, Some(AdaptiveMomentumState::new(time, first, second))),
+            Err(moments) => moments,
+        };
+        let moments = match moments {
+            Some([first, second]) => AdaptiveMomentumState::new(
+                time,
+                first * BETA[0] + gradient.clone(),
+                second * BETA[1] + gradient.square(),
+            ),
+            None => AdaptiveMomentumState::new(time, gradient.clone(), gradient.square()),
+        };
+        let divisor = moments.moment_2.clone().sqrt() + epsilon;
         let step = divisor.recip() * moments.moment_1.clone();
         let weights = if kept > 0.0 {
             // In the memory of the divisor: the old weights are still the model's.
@@ -61,7 +69,7 @@ impl Optimizer for AdamW {
     }
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(all(test, any(feature = "flex", feature = "tch")))]
 mod tests {
     use burn::optim::AdamWConfig;
     use proptest::prelude::*;
@@ -80,7 +88,7 @@ mod tests {
             learning_rate in 1e-5..0.1,
             weight_decay in prop_oneof![Just(0.0f32), 0.0f32..0.1, 10.0f32..100.0],
         ) {
-            let device = Device::flex();
+            let device = crate::device(if cfg!(feature = "tch") { "tch" } else { "cpu" }).unwrap();
             let burns = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(weight_decay).build();
             let ours = AdamW { weight_decay: f64::from(weight_decay) };
             let start = Tensor::<1>::from_floats(weights, &device);

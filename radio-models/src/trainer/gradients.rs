@@ -28,14 +28,22 @@ struct Squares<'a> {
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            // Rows first, as for the loss: the result must not depend on the number of threads.
-            let squares = gradient.square().sum_dim(D - 1).sum();
+            let squares = sum_of_squares(gradient);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + squares,
                 None => squares,
             });
         }
     }
+}
+
+fn sum_of_squares<const D: usize>(gradient: Tensor<D>) -> Tensor<1> {
+    #[cfg(feature = "tch")]
+    if let Some(sum) = super::tch::sum_of_squares(&gradient) {
+        return Tensor::from_floats([sum as f32], &gradient.device());
+    }
+    // Rows first, as for the loss: the result must not depend on the number of threads.
+    gradient.square().sum_dim(D - 1).sum()
 }
 
 struct Scale {
@@ -51,10 +59,9 @@ impl ModuleVisitor for Scale {
     }
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(all(test, any(feature = "flex", feature = "tch")))]
 mod tests {
     use burn::module::Module;
-    use burn::tensor::Device;
 
     use super::*;
     use crate::{ConvAutoencoder, ConvAutoencoderConfig, Model};
@@ -82,7 +89,9 @@ mod tests {
 
     #[test]
     fn is_the_length_over_all_weights() -> crate::Result<()> {
-        let model = ConvAutoencoderConfig::new(5, 4).init(&Device::flex())?.train();
+        let model = ConvAutoencoderConfig::new(5, 4)
+            .init(&crate::device(if cfg!(feature = "tch") { "tch" } else { "cpu" })?)?
+            .train();
         let mut squares = Collected {
             gradients: &gradients(&model),
             sum: 0.0,
