@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p radio-benches --bench autoencoder` prints a table first, then criterion's groups, which count CPU time;
 //! `-- table` stops after the table. It uses the CPU, with as many threads as RAYON_NUM_THREADS says, or the device that
-//! RADIO_DEVICE names: with `--features radio-models/tch`, `RADIO_DEVICE=tch` is LibTorch.
+//! RADIO_DEVICE names: with `--features tch`, `RADIO_DEVICE=tch` is LibTorch.
 //! benches/peers/autoencoder.py does the same with PyTorch.
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
 )]
 
 mod cpu;
+mod quick;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -36,7 +37,9 @@ const TRAINING: usize = 64;
 const INFERENCE: usize = 256;
 const SEED: u64 = 1;
 /// Steps of which the median is told, after two to warm up.
-const STEPS: usize = 9;
+fn steps() -> usize {
+    quick::or(9, 3)
+}
 
 fn main() {
     let name = std::env::var("RADIO_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
@@ -45,7 +48,7 @@ fn main() {
     for case in &mut cases {
         case.row();
     }
-    if std::env::args().any(|argument| argument == "table") {
+    if quick::is_quick() || std::env::args().any(|argument| argument == "table") {
         return;
     }
     let mut criterion = Criterion::default()
@@ -70,7 +73,7 @@ struct Case {
 impl Case {
     fn row(&mut self) {
         (0..2).for_each(|_| (self.step)());
-        let times = (0..STEPS).map(|_| {
+        let times = (0..steps()).map(|_| {
             let (wall, cpu) = (Instant::now(), ProcessTime::now());
             (self.step)();
             (wall.elapsed(), cpu.elapsed())
@@ -78,7 +81,7 @@ impl Case {
         let (wall, cpu): (Vec<Duration>, Vec<Duration>) = times.unzip();
         let [wall, cpu] = [wall, cpu].map(|mut times| {
             times.sort_unstable();
-            1e3 * times[STEPS / 2].as_secs_f64()
+            1e3 * times[times.len() / 2].as_secs_f64()
         });
         let rate = 1e3 * self.rows as f64 / wall;
         println!("| {} | {wall:.1} | {cpu:.1} | {rate:.0} |", self.name);

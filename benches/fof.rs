@@ -12,6 +12,7 @@
 mod cpu;
 mod memory;
 mod points;
+mod quick;
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +30,9 @@ use cpu::Cpu;
 /// In mean separations of points, which are 1.
 const LINKING_LENGTH: f64 = 0.2;
 const SIZES: [usize; 2] = [100_000, 1_000_000];
-const ROUNDS: usize = 5;
+fn rounds() -> usize {
+    quick::or(5, 3)
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,9 +48,13 @@ fn main() {
         None => {}
     }
     let sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
-    let sizes = if sizes.is_empty() { SIZES.to_vec() } else { sizes };
+    let sizes = match &sizes[..] {
+        [] if quick::is_quick() => vec![SIZES[0]],
+        [] => SIZES.to_vec(),
+        _ => sizes,
+    };
     table(&sizes);
-    if has("table") {
+    if quick::is_quick() || has("table") {
         return;
     }
     let mut criterion = Criterion::default().with_measurement(Cpu).configure_from_args();
@@ -158,7 +165,7 @@ fn row(job: &str, n: usize, work: impl Fn() -> usize + Sync) {
             pool.install(&work);
             (begin_cpu.elapsed().as_secs_f64(), begin.elapsed().as_secs_f64())
         };
-        (0..ROUNDS).map(round).unzip()
+        (0..rounds()).map(round).unzip()
     };
     let ((cpu, one), (_, two)) = (rounds(1), rounds(2));
     let (cpu, one, two) = (middle(cpu), middle(one), middle(two));
@@ -200,7 +207,7 @@ fn report(file: &str, threads: &str, link: impl Fn() -> Array1<i64> + Sync) {
     let before = memory::peak_mb();
     let labels = pool.install(&link);
     let peak = memory::peak_mb() - before;
-    let times: Vec<(f64, f64)> = (0..ROUNDS)
+    let times: Vec<(f64, f64)> = (0..rounds())
         .map(|_| {
             let (begin, begin_cpu) = (Instant::now(), ProcessTime::now());
             pool.install(&link);

@@ -12,6 +12,7 @@
 
 mod cpu;
 mod memory;
+mod quick;
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -39,12 +40,19 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::cpu::Cpu;
 
 const SEED: u64 = 20_260_401;
-const TILES: usize = 12_000;
-const GALAXIES: usize = 6_400_000;
+
+fn tile_count() -> usize {
+    quick::or(12_000, 1_200)
+}
+
+fn all_galaxies() -> usize {
+    quick::or(6_400_000, 640_000)
+}
+
 const KEYS: [&str; 3] = ["targetid", "target_ra", "target_dec"];
 
 fn main() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("index");
+    let folder = quick::folder("index");
     let data = Data::make(&folder);
     println!("\n| what | database | rows or files | wall s | CPU s | per s | peak MB |\n|---|---|---|---|---|---|---|");
     let sqlite = format!("sqlite:{}", folder.join("index.db").display());
@@ -52,6 +60,9 @@ fn main() {
     let server = postgres();
     if let Some(server) = &server {
         once(&data, "PostgreSQL", &server.connection_uri(), &folder);
+    }
+    if quick::is_quick() {
+        return;
     }
     println!();
 
@@ -76,45 +87,47 @@ fn once(data: &Data, name: &str, url: &str, folder: &Path) {
     // Tiles with few rows: their footers and registry.
     let index = Index::open(url).unwrap();
     let tiles = SyncOptions::new(&data.tiles).with_node("tiles");
-    let report = row("first sync, 12,000 tiles", name, TILES, || index.sync(&tiles).unwrap());
-    assert_eq!((report.added.len(), report.failed.len()), (TILES, 0));
-    let report = row("second sync, nothing changed", name, TILES, || {
+    let report = row("first sync of tiles", name, tile_count(), || {
         index.sync(&tiles).unwrap()
     });
-    assert_eq!(report.unchanged, TILES as u64);
-    let report = row("verify: stat", name, TILES, || {
+    assert_eq!((report.added.len(), report.failed.len()), (tile_count(), 0));
+    let report = row("second sync, nothing changed", name, tile_count(), || {
+        index.sync(&tiles).unwrap()
+    });
+    assert_eq!(report.unchanged, tile_count() as u64);
+    let report = row("verify: stat", name, tile_count(), || {
         index.verify(&tiles, Depth::Stat).unwrap()
     });
     assert!(report.is_clean());
-    let report = row("verify: footer", name, TILES, || {
+    let report = row("verify: footer", name, tile_count(), || {
         index.verify(&tiles, Depth::Footer).unwrap()
     });
     assert!(report.is_clean());
-    let sheet = row("datasheet of 12,000 tiles, summary included", name, TILES, || {
+    let sheet = row("datasheet of all tiles, summary included", name, tile_count(), || {
         let (summary, answers) = (index.summary().unwrap(), Answers::default());
         Datasheet::new(&summary, &answers).write(folder).unwrap()
     });
-    assert!(
-        fs::read_to_string(sheet)
-            .unwrap()
-            .contains("| tiles | 12,000 | footer |")
-    );
+    assert!(fs::read_to_string(sheet).unwrap().contains(if quick::is_quick() {
+        "| tiles | 1,200 | footer |"
+    } else {
+        "| tiles | 12,000 | footer |"
+    }));
     drop(index);
     reset(url, folder);
 
     // Tiles with many rows: the catalogue.
     let index = Index::open(url).unwrap();
-    let report = row("ingest 6.4 million galaxies, indexes included", name, GALAXIES, || {
+    let report = row("ingest galaxies, indexes included", name, all_galaxies(), || {
         index.sync(&SyncOptions::new(&data.catalogue)).unwrap()
     });
-    assert_eq!((report.rows, report.failed.len()), (GALAXIES as u64, 0));
+    assert_eq!((report.rows, report.failed.len()), (all_galaxies() as u64, 0));
     let join = CatalogueOptions::new(&data.separate);
-    let report = row("join a catalogue of 6.4 million rows by id", name, GALAXIES, || {
+    let report = row("join a catalogue by id", name, all_galaxies(), || {
         index.join_catalogue(&join).unwrap()
     });
-    assert_eq!(report.joined, GALAXIES as u64);
-    let summary = row("summary", name, GALAXIES, || index.summary().unwrap());
-    assert_eq!(summary.catalogue.rows, GALAXIES as u64);
+    assert_eq!(report.joined, all_galaxies() as u64);
+    let summary = row("summary", name, all_galaxies(), || index.summary().unwrap());
+    assert_eq!(summary.catalogue.rows, all_galaxies() as u64);
     index.close();
 }
 
@@ -146,9 +159,9 @@ fn row<T>(what: &str, database: &str, items: usize, work: impl FnOnce() -> T) ->
 
 /// Footers per CPU-second, beside the stock decoder and beside opening and reading alone.
 fn footers(c: &mut Criterion<Cpu>, data: &Data) {
-    let paths: Vec<PathBuf> = paths(&data.tiles, TILES).collect();
+    let paths: Vec<PathBuf> = paths(&data.tiles, tile_count()).collect();
     let mut group = c.benchmark_group("footers");
-    group.throughput(Throughput::Elements(TILES as u64));
+    group.throughput(Throughput::Elements(tile_count() as u64));
     group.bench_function("limit: open, fstat, pread", |b| {
         b.iter(|| paths.iter().map(|path| tail(path).len()).sum::<usize>());
     });
@@ -229,14 +242,14 @@ impl Data {
                 let _ = fs::remove_dir_all(part);
                 fs::create_dir_all(part).unwrap();
             }
-            paths(&tiles, TILES)
+            paths(&tiles, tile_count())
                 .enumerate()
                 .collect::<Vec<_>>()
                 .into_par_iter()
                 .for_each(|(tile, path)| {
                     write(&path, &galaxies(tile)[..6]);
                 });
-            paths(&catalogue, TILES)
+            paths(&catalogue, tile_count())
                 .enumerate()
                 .collect::<Vec<_>>()
                 .into_par_iter()
@@ -249,12 +262,17 @@ impl Data {
                 .into_par_iter()
                 .for_each(|(part, path)| {
                     // Every 64th tile, so that no file has neighbours.
-                    write(&path, &(part..TILES).step_by(64).flat_map(galaxies).collect::<Vec<_>>());
+                    write(
+                        &path,
+                        &(part..tile_count()).step_by(64).flat_map(galaxies).collect::<Vec<_>>(),
+                    );
                 });
             fs::write(part("complete"), "").unwrap();
         }
-        let some = (0..TILES).step_by(12).map(|tile| galaxies(tile)[tile % 500].targetid);
-        let first = &galaxies(TILES / 2)[0];
+        let some = (0..tile_count())
+            .step_by(12)
+            .map(|tile| galaxies(tile)[tile % 500].targetid);
+        let first = &galaxies(tile_count() / 2)[0];
         Self {
             tiles,
             catalogue,
@@ -280,7 +298,7 @@ struct Galaxy {
 /// degrees. Ids are made as DESI makes them, of the brick that the galaxy is in; one redshift in a hundred is above 2.5.
 fn galaxies(tile: usize) -> Vec<Galaxy> {
     let mut random = StdRng::seed_from_u64(SEED + tile as u64);
-    let count = GALAXIES / TILES + usize::from(tile < GALAXIES % TILES);
+    let count = all_galaxies() / tile_count() + usize::from(tile < all_galaxies() % tile_count());
     let (stripe, place) = (tile / 120, tile % 120);
     let galaxy = |_| {
         let sin_dec = (stripe as f64 + random.random::<f64>()) / 100.0 * 0.85 - 0.1;

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p radio-benches --bench sage` prints a table for a million nodes; `-- 6400000` for as many as you say, with the peak of memory
 //! after each step. It uses the CPU, with as many threads as RAYON_NUM_THREADS says, or the device that RADIO_DEVICE names: with
-//! `--features radio-models/tch`, `RADIO_DEVICE=tch` is LibTorch. benches/peers/sage.py does the same with PyTorch Geometric.
+//! `--features tch`, `RADIO_DEVICE=tch` is LibTorch. benches/peers/sage.py does the same with PyTorch Geometric.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,6 +11,7 @@
 
 mod memory;
 mod points;
+mod quick;
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -37,7 +38,7 @@ const STEPS: u32 = 60;
 
 fn main() {
     let mut arguments = std::env::args().filter_map(|argument| argument.parse().ok());
-    let nodes: usize = arguments.next().unwrap_or(1_000_000);
+    let nodes: usize = arguments.next().unwrap_or(quick::or(1_000_000, 100_000));
     let name = std::env::var("RADIO_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     let device = radio_models::device(&name).unwrap();
     println!("| {nodes} nodes, {name} | CPU ms | wall ms | peak MB |\n|---|---:|---:|---:|");

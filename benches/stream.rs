@@ -14,6 +14,7 @@
 )]
 
 mod memory;
+mod quick;
 
 use std::env;
 use std::fmt;
@@ -44,9 +45,16 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 /// The argument before what one process measures.
 const MEASURE: &str = "--measure";
 /// Of which the middle one is told: the first ones find cold caches.
-const EPOCHS: usize = 9;
+fn epochs() -> usize {
+    quick::or(9, 3)
+}
+
 const SEED: u64 = 20_260_401;
-const TILES: usize = 64;
+
+fn tile_count() -> usize {
+    quick::or(64, 8)
+}
+
 const ROWS: usize = 500;
 const PIXELS: usize = 4096;
 const BATCH: usize = 256;
@@ -55,15 +63,17 @@ const WINDOW: Shuffle = Shuffle::Window {
     rows: NonZeroUsize::new(WINDOW_ROWS).unwrap(),
 };
 /// Bytes of flux and ivar.
-const BYTES: usize = TILES * ROWS * PIXELS * 8;
+fn bytes() -> usize {
+    tile_count() * ROWS * PIXELS * 8
+}
 
 fn main() {
     let arguments: Vec<String> = env::args().skip_while(|argument| argument != MEASURE).skip(1).collect();
-    if let [what, tiles, cache] = arguments.as_slice() {
+    if let [what, tiles, cache, ..] = arguments.as_slice() {
         println!("{}", measure(what, Path::new(tiles), Path::new(cache)));
         return;
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stream");
+    let folder = quick::folder("stream");
     let profiles: [(&str, WriterPropertiesBuilder); 3] = [
         ("Snappy", properties(Compression::SNAPPY)),
         ("uncompressed", properties(Compression::UNCOMPRESSED)),
@@ -125,7 +135,7 @@ fn cached(tiles: &Path, stock: &Taken) {
 /// What one row of the table takes, in this process.
 fn measure(what: &str, tiles: &Path, cache: &Path) -> Taken {
     let paths = paths(tiles);
-    let epochs = |shuffle, count| radio(tiles, shuffle, &Resources::default(), count);
+    let read = |shuffle, count| radio(tiles, shuffle, &Resources::default(), count);
     let cached = |shuffle, count| {
         let mut resources = Resources::default();
         resources.cache = 2 << 30;
@@ -133,13 +143,13 @@ fn measure(what: &str, tiles: &Path, cache: &Path) -> Taken {
         radio(tiles, shuffle, &resources, count)
     };
     match what {
-        "parquet's reader, window" => repeat(EPOCHS, || stock(&paths)),
-        "radio, in order" => epochs(Shuffle::None, EPOCHS),
-        "radio, window" => epochs(WINDOW, EPOCHS),
-        "radio, global" => epochs(Shuffle::Global, EPOCHS),
+        "parquet's reader, window" => repeat(epochs(), || stock(&paths)),
+        "radio, in order" => read(Shuffle::None, epochs()),
+        "radio, window" => read(WINDOW, epochs()),
+        "radio, global" => read(Shuffle::Global, epochs()),
         "radio, window, fills the cache" => cached(WINDOW, 1),
-        "radio, window, cached" => cached(WINDOW, EPOCHS),
-        "radio, global, cached" => cached(Shuffle::Global, EPOCHS),
+        "radio, window, cached" => cached(WINDOW, epochs()),
+        "radio, global, cached" => cached(Shuffle::Global, epochs()),
         "limit: reading from the page cache" => read_limit(&paths),
         _ => copy_limit(),
     }
@@ -184,7 +194,10 @@ fn random_access(name: &str, tiles: &Path) {
     let plan: ReadPlan = (0..1_000)
         .map(|_| {
             let row = random.random_range(0..ROWS as u64);
-            TileSlice::new(paths[random.random_range(0..TILES)].to_str().unwrap(), row..row + 1)
+            TileSlice::new(
+                paths[random.random_range(0..tile_count())].to_str().unwrap(),
+                row..row + 1,
+            )
         })
         .collect();
     let runtime = Runtime::new(&Resources::default()).unwrap();
@@ -247,7 +260,7 @@ fn repeat(times: usize, mut work: impl FnMut() -> usize) -> Taken {
     let mut runs: Vec<(Duration, Duration)> = (0..times)
         .map(|_| {
             let (wall, cpu) = (Instant::now(), ProcessTime::now());
-            assert_eq!(work(), TILES * ROWS);
+            assert_eq!(work(), tile_count() * ROWS);
             (cpu.elapsed(), wall.elapsed())
         })
         .collect();
@@ -274,6 +287,7 @@ impl Taken {
             .arg(MEASURE)
             .arg(what)
             .args([tiles, cache])
+            .args(quick::is_quick().then_some("quick"))
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -287,7 +301,7 @@ impl Taken {
     }
 
     fn print(&self, what: &str, tiles: &str, stock: Option<&Self>) {
-        let per_gb = |time: Duration| time.as_secs_f64() / (BYTES as f64 / 1e9);
+        let per_gb = |time: Duration| time.as_secs_f64() / (bytes() as f64 / 1e9);
         let ratio = stock.map_or(String::new(), |stock| {
             format!("1/{:.1}", stock.cpu.as_secs_f64() / self.cpu.as_secs_f64())
         });
@@ -299,7 +313,7 @@ impl Taken {
 /// What cannot be beaten: the bytes from the page cache into warm memory.
 fn read_limit(paths: &[PathBuf]) -> Taken {
     let mut buffer = vec![0_u8; 1 << 20];
-    repeat(EPOCHS, || {
+    repeat(epochs(), || {
         for path in paths {
             let file = File::open(path).unwrap();
             let size = file.metadata().unwrap().len();
@@ -309,7 +323,7 @@ fn read_limit(paths: &[PathBuf]) -> Taken {
             }
             black_box(&buffer);
         }
-        TILES * ROWS
+        tile_count() * ROWS
     })
 }
 
@@ -319,14 +333,14 @@ fn copy_limit() -> Taken {
     let mut to = from.clone();
     let mut order: Vec<usize> = (0..from.len() / (4 * PIXELS)).collect();
     order.shuffle(&mut StdRng::seed_from_u64(SEED));
-    repeat(EPOCHS, || {
-        for _ in 0..BYTES / from.len() {
+    repeat(epochs(), || {
+        for _ in 0..bytes() / from.len() {
             for (to, &row) in to.chunks_exact_mut(4 * PIXELS).zip(&order) {
                 to.copy_from_slice(&from[row * 4 * PIXELS..][..4 * PIXELS]);
             }
             black_box(&to);
         }
-        TILES * ROWS
+        tile_count() * ROWS
     })
 }
 
@@ -366,7 +380,7 @@ fn properties(codec: Compression) -> WriterPropertiesBuilder {
 }
 
 fn paths(folder: &Path) -> Vec<PathBuf> {
-    (0..TILES)
+    (0..tile_count())
         .map(|tile| folder.join(format!("{tile:02}.parquet")))
         .collect()
 }

@@ -13,6 +13,7 @@
 #[path = "../radio-io/tests/it/fits.rs"]
 mod coadd;
 mod memory;
+mod quick;
 
 use std::fs::File;
 use std::hint::black_box;
@@ -35,9 +36,15 @@ use radio_io::{Partitioning, Profile, RepartitionOptions, TileWriter, WriteOptio
 
 /// Where a process is to make a mock survey, and nothing else.
 const MOCK: &str = "RADIO_BENCH_MOCK";
-const SPECTRA: usize = 2000;
+fn number_of_spectra() -> usize {
+    quick::or(2000, 400)
+}
+
 /// Times of which the middle one is told.
-const RUNS: usize = 7;
+fn runs() -> usize {
+    quick::or(7, 3)
+}
+
 /// Bytes that are compressed at a time, as in a page.
 const PAGE: usize = 512 << 10;
 
@@ -49,7 +56,9 @@ fn main() {
         _ => {}
     }
     let folder = tempfile::tempdir().unwrap();
-    Mock::new(SPECTRA).write(folder.path().join("mock"), |_| {}).unwrap();
+    Mock::new(number_of_spectra())
+        .write(folder.path().join("mock"), |_| {})
+        .unwrap();
     let batches = batches(&folder.path().join("mock"));
     let columns: Vec<Vec<&[u8]>> = ["flux", "ivar", "mask"]
         .iter()
@@ -58,7 +67,8 @@ fn main() {
     let size = columns.iter().flatten().map(|part| part.len()).sum::<usize>() as f64;
     let path = folder.path().join("out");
     println!(
-        "| {SPECTRA} spectra, {:.0} MB | CPU ms | GB/s | of the limit | size, MB |\n|---|---:|---:|---:|---:|",
+        "| {} spectra, {:.0} MB | CPU ms | GB/s | of the limit | size, MB |\n|---|---:|---:|---:|---:|",
+        number_of_spectra(),
         size / 1e6
     );
 
@@ -228,7 +238,7 @@ fn split(page: &[u8]) -> Vec<u8> {
 
 fn timed(mut work: impl FnMut()) -> Duration {
     work();
-    let mut times: Vec<Duration> = (0..RUNS)
+    let mut times: Vec<Duration> = (0..runs())
         .map(|_| {
             let cpu = ProcessTime::now();
             work();
@@ -236,7 +246,7 @@ fn timed(mut work: impl FnMut()) -> Duration {
         })
         .collect();
     times.sort_unstable();
-    times[RUNS / 2]
+    times[times.len() / 2]
 }
 
 fn row(what: &str, size: f64, time: Duration, limit: Duration, path: &Path) {

@@ -3,7 +3,7 @@
     pip install -r radio-models/tests/reference/requirements.txt
     python benches/peers/autoencoder.py               # the peer and, if there is a cargo, the bench, in turns
     python benches/peers/autoencoder.py --peers-only
-    python benches/peers/autoencoder.py --devices cpu tch --features radio-models/tch
+    python benches/peers/autoencoder.py --devices cpu tch --features tch
 
 The models are the twins in radio-models/tests/reference, which give the same numbers as ours on the same weights; here they have
 weights of their own. A step of training is forward and backward on 64 spectra, clipping and PyTorch's fused AdamW; of inference,

@@ -97,6 +97,7 @@ fn tch(_name: &str, card: Option<usize>) -> Result<Device> {
 }
 
 /// Is it LibTorch on the CPU, with or without autodiff?
+#[cfg(feature = "tch")]
 pub(crate) fn is_tch_cpu(device: &Device) -> bool {
     tch("tch", None).is_ok_and(|tch| device.clone().inner() == tch)
 }

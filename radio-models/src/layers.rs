@@ -9,8 +9,6 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::device::is_tch_cpu;
-
 /// How exact the numbers of matrix products are. Weights, sums over pixels and the optimizer have 32 bits always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -46,14 +44,12 @@ impl Precision {
 }
 
 /// max(x, 0).
-///
-/// burn goes back through it by filling a mask with 0, which LibTorch does number by number on the CPU: a product with 0 or 1
-/// is vectorised.
 pub(crate) fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if x.is_autodiff() && is_tch_cpu(&x.device()) {
-        let kept = activation::relu(x.clone().detach()).sign();
-        return x * kept;
-    }
+    #[cfg(feature = "tch")]
+    let x = match crate::tch::relu(x) {
+        Ok(y) => return y,
+        Err(x) => x,
+    };
     activation::relu(x)
 }
 

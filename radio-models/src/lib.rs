@@ -71,6 +71,8 @@ mod sage;
 mod score_file;
 mod scorer;
 mod split;
+#[cfg(feature = "tch")]
+mod tch;
 mod tokens;
 mod trainer;
 #[cfg(feature = "datafusion")]

@@ -1,6 +1,6 @@
 //! From what nodes answer to the batches of a pass.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,8 +26,6 @@ use super::output::Output;
 use crate::reader::SkippedTile;
 use crate::{BadTiles, Error, ReadOptions};
 
-/// Groups that are asked for at once: the one that is taken, and the next.
-const AHEAD: usize = 2;
 /// The unit in which memory is counted.
 const KIB: usize = 1 << 10;
 
@@ -128,18 +126,22 @@ impl Merger {
             return Ok(());
         };
         let mut groups = groups.fuse();
-        let mut ahead = VecDeque::new();
+        let mut ahead = None;
         let mut building = Building::default();
         let batch_rows = self.options.batch_rows.get() as u64;
         let mut next = self.start;
+        // Nodes are not asked for more before the first batch is there.
+        let mut has_begun = false;
         loop {
-            while ahead.len() < AHEAD
-                && let Some(group) = groups.next()
-            {
-                ahead.push_back(self.begin(group, &schema).await?);
-            }
-            let Some(mut going) = ahead.pop_front() else { break };
+            let group = match ahead.take() {
+                Some(group) => Some(group),
+                None => self.begin(groups.next(), &schema).await?,
+            };
+            let Some(mut going) = group else { break };
             for place in 0..going.group.order.len() {
+                if has_begun && ahead.is_none() {
+                    ahead = self.begin(groups.next(), &schema).await?;
+                }
                 let number = going.group.first + place as u64;
                 let row = self.take(&mut going, place, &mut building, &schema).await?;
                 if number < self.start {
@@ -151,8 +153,10 @@ impl Merger {
                     going.parts.iter_mut().for_each(|part| part.source = None);
                     self.send(number / batch_rows, std::mem::take(&mut building), &schema)
                         .await?;
+                    has_begun = true;
                 }
             }
+            has_begun = true;
             going.parts.clear();
         }
         if !next.is_multiple_of(batch_rows) {
@@ -251,8 +255,9 @@ impl Merger {
         Ok(self.nodes.addresses.look(&self.nodes.client).await?)
     }
 
-    /// Asks the nodes that have them for the rows of a group.
-    async fn begin(&mut self, group: Group, schema: &SchemaRef) -> Result<Going, Stop> {
+    /// Asks the nodes that have them for the rows of a group, if there is one.
+    async fn begin(&mut self, group: Option<Group>, schema: &SchemaRef) -> Result<Option<Going>, Stop> {
+        let Some(group) = group else { return Ok(None) };
         let mut going = Going {
             source: vec![None; group.order.len()],
             parts: Vec::new(),
@@ -261,7 +266,7 @@ impl Merger {
         };
         let places: Vec<usize> = (0..going.group.order.len()).collect();
         self.assign(&mut going, places, schema).await?;
-        Ok(going)
+        Ok(Some(going))
     }
 
     /// Asks for the rows of a group at these places: each at the best node that could not yet say that it cannot.

@@ -87,14 +87,24 @@ impl Block {
         if let Some(bias) = bias {
             scores = scores + bias.clone();
         }
-        // Where the largest is 0 no exponential is infinite. The product is smaller than what a softmax would divide.
-        let largest = scores.clone().detach().max_dim(3);
-        let weights = (scores - largest).exp();
-        let sums = weights.clone().sum_dim(3); // (n, h, t, 1)
-        let mixed = precision.product(weights, value) / sums; // (n, h, t, d_h)
+        let mixed = mixed(scores, value, precision); // (n, h, t, d_h)
         let mixed = mixed.swap_dims(1, 2).reshape([rows, places, width]); // (n, t, d)
         linear(&self.attention_out, mixed, precision)
     }
+}
+
+/// softmax(scores) V: `(n, h, t, k)` and `(n, h, k, d_h)` to `(n, h, t, d_h)`.
+fn mixed(scores: Tensor<4>, value: Tensor<4>, precision: Precision) -> Tensor<4> {
+    #[cfg(feature = "tch")]
+    let scores = match crate::tch::softmax(scores) {
+        Ok(weights) => return precision.product(weights, value),
+        Err(scores) => scores,
+    };
+    // Where the largest is 0 no exponential is infinite. The product is smaller than what a softmax would divide.
+    let largest = scores.clone().detach().max_dim(3);
+    let weights = (scores - largest).exp();
+    let sums = weights.clone().sum_dim(3); // (n, h, t, 1)
+    precision.product(weights, value) / sums
 }
 
 /// A linear layer on the last axis, as one matrix product: `(n, t, a)` to `(n, t, b)`.

@@ -41,7 +41,7 @@ impl Optimizer for AdamW {
         let epsilon = EPSILON / second.sqrt();
         let moments = moments.map(|before| [before.moment_1, before.moment_2]);
         #[cfg(feature = "tch")]
-        let moments = match super::tch::adamw(&weights, &gradient, moments, [BETA[0], BETA[1], kept, length, epsilon]) {
+        let moments = match crate::tch::adamw(&weights, &gradient, moments, [BETA[0], BETA[1], kept, length, epsilon]) {
             Ok([weights, first, second]) => return (weights, Some(AdaptiveMomentumState::new(time, first, second))),
             Err(moments) => moments,
         };

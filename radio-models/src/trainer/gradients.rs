@@ -39,7 +39,7 @@ impl ModuleVisitor for Squares<'_> {
 
 fn sum_of_squares<const D: usize>(gradient: Tensor<D>) -> Tensor<1> {
     #[cfg(feature = "tch")]
-    if let Some(sum) = super::tch::sum_of_squares(&gradient) {
+    if let Some(sum) = crate::tch::sum_of_squares(&gradient) {
         return Tensor::from_floats([sum as f32], &gradient.device());
     }
     // Rows first, as for the loss: the result must not depend on the number of threads.

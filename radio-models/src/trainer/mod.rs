@@ -7,8 +7,6 @@ mod gradients;
 mod history;
 mod options;
 mod picture;
-#[cfg(feature = "tch")]
-mod tch;
 
 pub use fit::{Ending, Position};
 pub use history::{History, Record};

@@ -1,10 +1,10 @@
-//! A training step's passes over the memory of the weights, for LibTorch on the CPU.
+//! The optimizer's passes over the memory of the weights.
 //!
 //! LibTorch goes through memory for each operation, and AdamW has ten. Weights that fit no cache want all of it done in one pass, as
 //! PyTorch's fused optimizer does, which is not among what the crate `tch` offers.
 
 use burn::backend::libtorch::TchTensor;
-use burn::backend::{DType, LibTorch, TensorMetadata as _};
+use burn::backend::{DType, LibTorch};
 use burn::tensor::Tensor;
 use pulp::Arch;
 use rayon::prelude::*;
@@ -51,7 +51,7 @@ fn floats_mut(tensor: &mut TchTensor) -> &mut [f32] {
 }
 
 /// The sum of the squares of all numbers, the same for any number of threads; `None` on another device.
-pub(super) fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> Option<f64> {
+pub(crate) fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> Option<f64> {
     let tensor = in_a_row(tensor.clone()).ok()?;
     let processor = Arch::new();
     let sums = floats(&tensor).par_chunks(CHUNK);
@@ -72,7 +72,8 @@ fn squares(chunk: &[f32]) -> f64 {
 
 /// A step of AdamW, w ← kept · w + length · m / (√v + ε) after m ← β₁ m + g and v ← β₂ v + g², with the factors in the order
 /// β₁, β₂, kept, length, ε. Gives the weights and the moments, or on another device the moments as they were.
-pub(super) fn adamw<const D: usize>(
+#[expect(clippy::result_large_err, reason = "the moments, given back")]
+pub(crate) fn adamw<const D: usize>(
     weights: &Tensor<D>,
     gradient: &Tensor<D>,
     moments: Option<[Tensor<D>; 2]>,
