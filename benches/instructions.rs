@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p radio-benches --bench instructions` runs each loop in a process of its own under `valgrind --tool=callgrind`, once and three
 //! times, takes half the difference for a pass, and compares it with instructions.json beside this file. A pass that takes 3 % more than there
-//! is an error; `-- --write` writes the file anew. Counts belong to a compiler and to what the processor can do (valgrind shows AVX2, but no
-//! AVX-512): with another rustc, or without valgrind, this says SKIPPED and compares nothing.
+//! is an error; `-- --write` writes the file anew. Counts belong to a compiler and to a processor, after which the C library chooses how to copy:
+//! with others, or without valgrind, this says SKIPPED and compares nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -52,6 +52,7 @@ const LOOPS: [Loop; 3] = [
 #[derive(Serialize, Deserialize)]
 struct Baseline {
     rustc: String,
+    processor: String,
     instructions: BTreeMap<String, u64>,
 }
 
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
-    let rustc = rustc();
+    let (rustc, processor) = (rustc(), processor());
     let known: Baseline = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let writes = arguments.iter().any(|argument| argument == "--write");
     if !writes && known.rustc != rustc {
@@ -96,7 +97,12 @@ fn main() -> ExitCode {
         instructions.insert((*name).to_owned(), pass);
     }
     if writes {
-        let mut text = serde_json::to_string_pretty(&Baseline { rustc, instructions }).unwrap();
+        let mut text = serde_json::to_string_pretty(&Baseline {
+            rustc,
+            processor,
+            instructions,
+        })
+        .unwrap();
         text.push('\n');
         fs::write(path, text).unwrap();
         return ExitCode::SUCCESS;
@@ -114,6 +120,16 @@ fn main() -> ExitCode {
 fn rustc() -> String {
     let version = Command::new("rustc").arg("--version").output().unwrap();
     String::from_utf8(version.stdout).unwrap().trim().to_owned()
+}
+
+/// Its maker, family and model.
+fn processor() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap();
+    let value = |name: &str| {
+        let line = info.lines().find(|line| line.split(':').next().unwrap().trim() == name);
+        line.map_or("", |line| line.rsplit(':').next().unwrap().trim())
+    };
+    ["vendor_id", "cpu family", "model"].map(value).join(" ")
 }
 
 /// Instructions of a process from begin to end.

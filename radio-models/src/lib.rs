@@ -35,6 +35,7 @@
 //! | `vulkan` | no | any graphics card through Vulkan |
 //! | `wgpu` | no | any graphics card through the graphics API that the machine offers |
 //! | `cuda` | no | NVIDIA cards through CubeCL; its build downloads an LLVM |
+//! | `datafusion` | no | `AnomalyScorer::into_udf`: a scorer as a function of DataFusion, for the workers of radio-io's cluster |
 //! | `mock` | no | mock universes whose cosmic web is known |
 //! | `petgraph` | no | graphs to and from petgraph |
 //!
