@@ -102,7 +102,7 @@ fn three_nodes_train_a_model_and_score_with_it() {
         .zip(&homes)
         .map(|(node, home)| worker(node, home, &token, None))
         .unzip();
-    let (checkpoint, scorer) = (folder.path().join("model"), folder.path().join("scorer.safetensors"));
+    let (checkpoint, scorer) = (folder.path().join("model"), folder.path().join("model.safetensors"));
     let asking = |name: &str, addresses: &[String]| {
         let mut command = program(name);
         command.arg("--index").arg(&index).arg("--token-file").arg(&token);
@@ -114,7 +114,6 @@ fn three_nodes_train_a_model_and_score_with_it() {
     let train = |epochs: &str| {
         let mut train = asking("cluster_train", &addresses);
         train.args(["--epochs", epochs, "--checkpoint"]).arg(&checkpoint);
-        train.arg("--scorer").arg(&scorer);
         train
     };
     let (is_well, text) = output(&mut train("2"));

@@ -52,9 +52,10 @@ struct Options {
     /// Folder of the checkpoint: a run that was stopped goes on
     #[arg(long, value_name = "DIR", default_value = "checkpoint")]
     checkpoint: PathBuf,
-    /// Where the model goes in the end, calibrated on a fifth of the tiles that it has not seen
-    #[arg(long, value_name = "FILE", default_value = "scorer.safetensors")]
-    scorer: PathBuf,
+    /// Where the model goes in the end, calibrated on a fifth of the tiles that it has not seen [default: beside the checkpoint, with
+    /// .safetensors at the end]
+    #[arg(long, value_name = "FILE")]
+    scorer: Option<PathBuf>,
     /// Seed of model, order, and of which tiles are set apart
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -121,8 +122,10 @@ fn run(options: &Options) -> Result<()> {
         let position = Position::default();
         scorer = scorer.calibrated(Batches::new(&cluster, &apart, &read, position)?)?;
     }
-    scorer.save(&options.scorer)?;
-    println!("{}: ready for cluster_worker --scorer", options.scorer.display());
+    let beside = || options.checkpoint.with_added_extension("safetensors");
+    let file = options.scorer.clone().unwrap_or_else(beside);
+    scorer.save(&file)?;
+    println!("{}: ready for cluster_worker --scorer", file.display());
     Ok(())
 }
 

@@ -18,7 +18,8 @@ const LANES: usize = 16;
 
 /// The numbers of a tensor in a row in memory; gives it back where it is not LibTorch's on the CPU, or of other numbers than `f32`.
 fn in_a_row<const D: usize>(tensor: Tensor<D>) -> Result<TchTensor, Tensor<D>> {
-    if !is_tch_cpu(&tensor.device()) || tensor.dtype() != DType::F32 {
+    // Of no numbers at all LibTorch has no address.
+    if !is_tch_cpu(&tensor.device()) || tensor.dtype() != DType::F32 || tensor.shape().num_elements() == 0 {
         return Err(tensor);
     }
     let same = tensor.clone();
