@@ -83,8 +83,12 @@ fn run(options: &Options) -> Result<()> {
         .with_batch_rows(options.batch_rows)
         .with_shuffle(Shuffle::window())
         .with_seed(options.seed);
-    let [training, apart] =
+    let [mut training, mut apart] =
         [Part::Training, Part::Validation].map(|part| common::part_of(&plan, part, options.seed, SPLIT));
+    if training.is_empty() || apart.rows() < LEAST_APART {
+        // Too few tiles to set some apart: the model learns from all.
+        (training, apart) = (plan.clone(), ReadPlan::default());
+    }
     println!(
         "{} spectra in {} tiles of {} nodes; {} more are set apart",
         training.rows(),
@@ -113,11 +117,8 @@ fn run(options: &Options) -> Result<()> {
         println!("loss {:.3} after step {}", record.loss, record.step);
     }
     let mut scorer = AnomalyScorer::new(trainer.finish());
-    if apart.rows() < LEAST_APART {
-        println!(
-            "{} spectra cannot calibrate scores: they will be raw ones",
-            apart.rows()
-        );
+    if apart.is_empty() {
+        println!("too few tiles to set some apart, so that scores are not calibrated: they will be raw ones");
     } else {
         let position = Position::default();
         scorer = scorer.calibrated(Batches::new(&cluster, &apart, &read, position)?)?;
